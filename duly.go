@@ -1,0 +1,134 @@
+// Package duly is a To Do server that speaks Microsoft Graph, as a Go value.
+//
+// [New] opens a server; it is an [http.Handler] for the paths below /v1.0 and
+// /beta. Package todotest starts one inside a test.
+package duly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/duly-todo/duly/internal/auth"
+	"github.com/duly-todo/duly/internal/graph"
+	"github.com/duly-todo/duly/internal/store"
+	"github.com/duly-todo/duly/internal/todo"
+)
+
+// Server is a running To Do service. Its methods may be called from many goroutines.
+type Server struct {
+	db    *store.DB
+	keys  *auth.Keys
+	graph *graph.Server
+	now   func() time.Time
+}
+
+// New opens the data that c names, brings its schema up to date, and returns a
+// server for it. The caller must Close it.
+func New(ctx context.Context, c Config) (*Server, error) {
+	profile, err := c.check()
+	if err != nil {
+		return nil, err
+	}
+	path, err := c.database()
+	if err != nil {
+		return nil, err
+	}
+	keys, err := openKeys(c.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, path, c.Now)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{
+		db: db, keys: keys, now: c.Now,
+		graph: graph.New(graph.Options{
+			DB: db, Verifier: auth.NewVerifier(keys, db.UserExists, c.Now), Log: c.Log, Now: c.Now,
+			Profile: profile, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies,
+		}),
+	}, nil
+}
+
+// openKeys loads the keys of a data folder, or makes some in memory.
+func openKeys(dataDir string) (*auth.Keys, error) {
+	if dataDir == "" {
+		return auth.NewKeys()
+	}
+	return auth.OpenKeys(dataDir)
+}
+
+// ServeHTTP answers a request of the API.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.graph.ServeHTTP(w, r) }
+
+// Close waits for the writes that have begun and closes the database.
+func (s *Server) Close() error { return s.db.Close() }
+
+// A User is the owner of a mailbox.
+type User struct {
+	ID                string // object id, a GUID
+	UserPrincipalName string // the name in paths and tokens: a name or an address
+	DisplayName       string
+	Mail              string
+}
+
+func publicUser(u todo.User) User {
+	return User{ID: u.ID, UserPrincipalName: u.UserPrincipalName, DisplayName: u.DisplayName, Mail: u.Mail}
+}
+
+// ErrUserExists says that the principal name of a new user is taken.
+var ErrUserExists = errors.New("the user exists already")
+
+// AddUser makes a user with a mailbox, in which there is the default list. The
+// ID is made by the server; the display name defaults to the principal name.
+func (s *Server) AddUser(ctx context.Context, u User) (User, error) {
+	user, err := todo.NewUser(store.NewGUID(), u.UserPrincipalName, u.DisplayName, u.Mail, s.now())
+	if err != nil {
+		return User{}, err
+	}
+	err = s.db.AddUser(ctx, user, auth.CommandLineApp)
+	if e, ok := errors.AsType[*todo.Error](err); ok && e.Kind == todo.Conflict {
+		return User{}, fmt.Errorf("%w: %s", ErrUserExists, u.UserPrincipalName)
+	}
+	return publicUser(user), err
+}
+
+// User returns the user with an id or a principal name.
+func (s *Server) User(ctx context.Context, idOrName string) (User, error) {
+	u, err := s.db.User(ctx, idOrName)
+	if err != nil {
+		return User{}, fmt.Errorf("there is no user %s: %w", idOrName, err)
+	}
+	return publicUser(u), nil
+}
+
+// Users returns at most limit users after the first skip, by principal name.
+func (s *Server) Users(ctx context.Context, skip, limit int) ([]User, error) {
+	users, err := s.db.Users(ctx, skip, limit)
+	out := make([]User, len(users))
+	for i, u := range users {
+		out[i] = publicUser(u)
+	}
+	return out, err
+}
+
+// Token makes an access token with which a client acts for the user. scopes are
+// Graph's permissions, separated by spaces, in any case; the lifetime is at most
+// 24 hours.
+func (s *Server) Token(ctx context.Context, user, scopes string, lifetime time.Duration) (string, error) {
+	granted, err := auth.ParseScopes(scopes)
+	if err != nil {
+		return "", err
+	}
+	u, err := s.User(ctx, user)
+	if err != nil {
+		return "", err
+	}
+	return s.keys.Mint(auth.Grant{
+		ID: u.ID, UserPrincipalName: u.UserPrincipalName, DisplayName: u.DisplayName,
+		Scopes: granted, Lifetime: lifetime,
+	}, s.now())
+}

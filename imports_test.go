@@ -1,0 +1,64 @@
+package duly_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/duly-todo/duly"
+
+// layers is the import order: a package may import only those before it.
+func layers() []string {
+	return []string{
+		"internal/todo", "internal/todo/genzones", "internal/odata", "internal/store", "internal/auth",
+		"internal/graph", "", "todotest", "cmd/duly",
+	}
+}
+
+// onlyIn says which packages alone may import a package.
+func onlyIn() map[string][]string {
+	return map[string][]string{
+		"zombiezen.com/go/sqlite":       {"internal/store"},
+		"database/sql":                  nil,
+		"net/http":                      {"internal/auth", "internal/graph", "", "todotest", "cmd/duly"},
+		"github.com/alecthomas/kong":    {"cmd/duly"},
+		"github.com/go-jose/go-jose/v4": {"internal/auth"},
+	}
+}
+
+func TestImportOrder(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		me, ok := ours(fields[0])
+		rank := slices.Index(layers(), me)
+		if !ok || rank < 0 {
+			t.Errorf("%s is not in layers: say where it belongs", fields[0])
+			continue
+		}
+		for _, imported := range fields[1:] {
+			if other, ok := ours(imported); ok {
+				if slices.Index(layers(), other) >= rank {
+					t.Errorf("%s must not import %s, which comes after it", fields[0], imported)
+				}
+			}
+			if allowed, ok := onlyIn()[imported]; ok && !slices.Contains(allowed, me) {
+				t.Errorf("%s must not import %s: only %q may", fields[0], imported, allowed)
+			}
+		}
+	}
+}
+
+// ours gives the path of a package of this module below its root.
+func ours(path string) (string, bool) {
+	if path == module {
+		return "", true
+	}
+	return strings.CutPrefix(path, module+"/")
+}

@@ -1,0 +1,114 @@
+package graph
+
+import (
+	"net/http"
+
+	"github.com/duly-todo/duly/internal/store"
+	"github.com/duly-todo/duly/internal/todo"
+)
+
+// Steps have no etag of their own: the task's guards them (semantics 4.1).
+
+// loadTask reads the task of the path.
+func (s *Server) loadTask(r *request) (t todo.Task, err error) {
+	err = s.view(r, func(tx *store.Tx) (err error) {
+		t, err = r.task(tx)
+		return err
+	})
+	return t, err
+}
+
+// listChecklistItems serves GET …/checklistItems: all of them, in the order
+// added; a page only where the client asks for one (semantics 6.8).
+func (s *Server) listChecklistItems(r *request) error {
+	t, err := s.loadTask(r)
+	if err != nil {
+		return err
+	}
+	items, next := pageOf(r, t.ChecklistItems)
+	r.collection(r.childContext(t.ListID, t.ID, "checklistItems"), len(items), next, func(e *encoder, i int) { e.checklistItem(&items[i]) })
+	return nil
+}
+
+// pageOf cuts the page that the query asks for out of the children of a task;
+// without $top that is all of them.
+func pageOf[T any](r *request, items []T) ([]T, string) {
+	items = items[min(r.query.skip, len(items)):]
+	page := maxPage
+	if r.query.top >= 0 || r.prefer.maxPageSize > 0 {
+		page = r.page()
+	}
+	return cutPage(r, items, page)
+}
+
+// createChecklistItem serves POST …/checklistItems.
+func (s *Server) createChecklistItem(r *request) error {
+	v, err := r.readBody()
+	if err != nil {
+		return err
+	}
+	patch, err := decodeChecklistItem(v)
+	if err != nil {
+		return err
+	}
+	return s.changeTask(r, func(tx *store.Tx, t todo.Task) (todo.Task, error) {
+		return t.AddChecklistItem(tx.NewGUID(), patch, false, tx.Now())
+	}, func(t *todo.Task) {
+		c := &t.ChecklistItems[len(t.ChecklistItems)-1]
+		r.created(c.ID, r.childContext(t.ListID, t.ID, "checklistItems"), func(e *encoder) { e.checklistItem(c) })
+	})
+}
+
+// getChecklistItem serves GET …/checklistItems/{item}.
+func (s *Server) getChecklistItem(r *request) error {
+	id, err := r.item()
+	if err != nil {
+		return err
+	}
+	t, err := s.loadTask(r)
+	if err != nil {
+		return err
+	}
+	c, err := t.ChecklistItem(id)
+	if err != nil {
+		return err
+	}
+	r.entity(http.StatusOK, r.childContext(t.ListID, t.ID, "checklistItems"), func(e *encoder) { e.checklistItem(&c) })
+	return nil
+}
+
+// patchChecklistItem serves PATCH …/checklistItems/{item}.
+func (s *Server) patchChecklistItem(r *request) error {
+	id, err := r.item()
+	if err != nil {
+		return err
+	}
+	v, err := r.readBody()
+	if err != nil {
+		return err
+	}
+	patch, err := decodeChecklistItem(v)
+	if err != nil {
+		return err
+	}
+	if s.profile.StepPatchUnchecks && !patch.IsChecked.Set {
+		patch.IsChecked = todo.Some(false)
+	}
+	return s.changeTask(r, func(tx *store.Tx, t todo.Task) (todo.Task, error) {
+		return t.PatchChecklistItem(id, patch, tx.Now())
+	}, func(t *todo.Task) {
+		c, _ := t.ChecklistItem(id) // it was patched just now
+		r.updated(r.childContext(t.ListID, t.ID, "checklistItems"), func(e *encoder) { e.checklistItem(&c) })
+	})
+}
+
+// deleteChecklistItem serves DELETE …/checklistItems/{item}.
+func (s *Server) deleteChecklistItem(r *request) error {
+	id, err := r.item()
+	if err != nil {
+		return err
+	}
+	return s.changeTask(r, func(tx *store.Tx, t todo.Task) (todo.Task, error) {
+		return t.DeleteChecklistItem(id, tx.Now())
+	}, func(*todo.Task) { r.answer(http.StatusNoContent, nil) })
+}

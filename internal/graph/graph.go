@@ -1,0 +1,377 @@
+// Package graph serves the Microsoft Graph To Do API over HTTP.
+//
+// A request goes through [Server.ServeHTTP]: the token is checked, the path is
+// found in the table of routes.go, and the route's function answers. Handlers
+// return errors; errors.go alone turns them into statuses and codes.
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/duly-todo/duly/internal/auth"
+	"github.com/duly-todo/duly/internal/store"
+	"github.com/duly-todo/duly/internal/todo"
+)
+
+// Options are what a Server needs.
+type Options struct {
+	DB             *store.DB
+	Verifier       *auth.Verifier
+	Log            *slog.Logger
+	Now            func() time.Time
+	Profile        Profile
+	BaseURL        string         // scheme and host of all links; empty: those that the client used
+	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* headers count
+}
+
+// A Server answers requests for the API.
+type Server struct {
+	db       *store.DB
+	verifier *auth.Verifier
+	log      *slog.Logger
+	now      func() time.Time
+	profile  Profile
+	baseURL  string
+	proxies  []netip.Prefix
+	tree     *node
+}
+
+// New returns a Server.
+func New(o Options) *Server {
+	return &Server{
+		db: o.DB, verifier: o.Verifier, log: o.Log, now: o.Now, profile: o.Profile,
+		baseURL: strings.TrimSuffix(o.BaseURL, "/"), proxies: o.TrustedProxies, tree: newTree(routes()),
+	}
+}
+
+// A request is a call of the API with what its handler needs, and the answer as
+// it grows.
+type request struct {
+	*http.Request
+	w        http.ResponseWriter
+	id       string // request-id
+	clientID string // client-request-id
+	now      time.Time
+	base     string // scheme and host for links
+	version  string // "v1.0" or "beta"
+
+	principal auth.Principal
+	as        store.As // whose mailbox the request is about
+	match
+	query  query
+	prefer preferences
+	bare   bool // odata.metadata=none: no control information but links
+
+	header http.Header
+	out    []byte // a buffer for the body
+	sent   bool
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
+	r := &request{Request: hr, w: w, header: w.Header(), now: s.now(), base: s.base(hr), out: make([]byte, 0, 2048)}
+	r.id = store.NewGUID()
+	r.clientID = r.id
+	if id := hr.Header.Get("client-request-id"); store.ValidGUID(id) {
+		r.clientID = id
+	}
+	commonHeaders(r)
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			s.fail(r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	if err := s.serve(r); err != nil {
+		s.fail(r, err)
+	}
+}
+
+// commonHeaders sets what every answer carries (semantics §1).
+func commonHeaders(r *request) {
+	h := r.header
+	h["Request-Id"] = []string{r.id}
+	h["Client-Request-Id"] = []string{r.clientID}
+	h["X-Ms-Ags-Diagnostic"] = []string{`{"ServerInfo":{"DataCenter":"Duly","Slice":"E","Ring":"1","ScaleUnit":"000","RoleInstance":"duly"}}`}
+	h["Cache-Control"] = []string{"no-cache"}
+	h["Odata-Version"] = []string{"4.0"}
+	h["X-Content-Type-Options"] = []string{"nosniff"}
+	if r.Header.Get("Origin") != "" {
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Access-Control-Expose-Headers", "ETag, Location, Preference-Applied, Content-Range, request-id, client-request-id, ReadWriteConsistencyToken, Retry-After, SdkVersion, WWW-Authenticate, x-ms-client-gcc-tenant, x-ms-ags-diagnostic")
+	}
+}
+
+// serve does all that comes before and after a handler.
+func (s *Server) serve(r *request) (err error) {
+	if r.Method == http.MethodOptions {
+		return s.preflight(r)
+	}
+	principal, err := s.verifier.Authenticate(r.Request)
+	if err != nil {
+		return err
+	}
+	r.principal = principal
+	r.as = store.As{User: principal.User, App: principal.App}
+	path, err := r.cutVersion()
+	if err != nil {
+		return err
+	}
+	if r.match, err = s.tree.find(path, principal.User); err != nil {
+		return err
+	}
+	rt := r.node.routes[r.Method]
+	if rt == nil {
+		return methodNotAllowed(r, r.node)
+	}
+	if err := s.authorize(r, rt.needs); err != nil {
+		return err
+	}
+	if r.query, err = parseQuery(r.URL.RawQuery); err != nil {
+		return err
+	}
+	if r.prefer, err = parsePrefer(r.Header.Values("Prefer")); err != nil {
+		return err
+	}
+	r.bare = wantsNoMetadata(r.Header.Get("Accept"))
+	if err := rt.serve(s, r); err != nil {
+		return err
+	}
+	if !r.sent {
+		return errors.New("the handler gave no answer")
+	}
+	return nil
+}
+
+// cutVersion takes the version off the path and returns the rest, still escaped.
+func (r *request) cutVersion() (string, error) {
+	version, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
+	switch {
+	case strings.EqualFold(version, "v1.0"):
+		r.version = "v1.0"
+	case strings.EqualFold(version, "beta"):
+		r.version = "beta"
+	default:
+		if decoded, err := url.PathUnescape(version); err == nil {
+			version = decoded
+		}
+		return "", todo.Errorf(todo.BadRequest, "", "Invalid version: %s. Use /v1.0 or /beta.", shortened(version))
+	}
+	return "/" + rest, nil
+}
+
+// shortened keeps what a client sent from filling a message.
+func shortened(s string) string {
+	const limit = 60
+	if len(s) <= limit {
+		return strings.ToValidUTF8(s, "\ufffd")
+	}
+	return strings.ToValidUTF8(s[:limit], "\ufffd") + "…"
+}
+
+// authorize checks that the token allows the route, and finds the mailbox. A
+// token that speaks for a user reaches that user's mailbox alone; whether
+// another one exists makes no difference to the answer.
+func (s *Server) authorize(r *request, needs *permission) error {
+	p := r.principal
+	allowed := needs.delegated
+	if p.AppOnly {
+		allowed = needs.application
+	}
+	if !hasAny(p, allowed) {
+		return denied(needs.directory)
+	}
+	target, named := r.params["user"]
+	switch {
+	case p.AppOnly && target == "":
+		if !named && needs.directory {
+			return nil
+		}
+		return todo.Errorf(todo.BadRequest, "", "/me request is only valid with delegated authentication flow.")
+	case needs.directory, !named, target == p.User:
+		return nil
+	case p.AppOnly:
+		u, err := s.db.User(r.Context(), target)
+		if err != nil {
+			return err
+		}
+		r.as.User = u.ID
+		return nil
+	}
+	own, err := s.isOwn(r.Context(), p.User, target)
+	if err != nil || own {
+		return err
+	}
+	if s.profile.RoutingHint {
+		return todo.Errorf(todo.WrongMailbox, "", "The x-anchor mailbox '%s' does not match the target of the request.", p.User)
+	}
+	return denied(false)
+}
+
+// isOwn says whether target is another spelling of the user's id, or the
+// principal name.
+func (s *Server) isOwn(ctx context.Context, user, target string) (bool, error) {
+	if strings.EqualFold(user, target) {
+		return true, nil
+	}
+	u, err := s.db.User(ctx, user)
+	return err == nil && strings.EqualFold(u.UserPrincipalName, target), err
+}
+
+func hasAny(p auth.Principal, permissions []string) bool {
+	for _, name := range permissions {
+		if p.Has(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// preflight answers the browser's question before a call from another origin.
+// Every origin may call: it is the token that opens a mailbox (semantics 1.12).
+func (s *Server) preflight(r *request) error {
+	path, err := r.cutVersion()
+	if err != nil {
+		return err
+	}
+	m, err := s.tree.find(path, "")
+	if err != nil {
+		return err
+	}
+	r.header.Set("Allow", m.node.allow())
+	r.header.Set("Access-Control-Allow-Origin", "*")
+	r.header.Set("Access-Control-Allow-Methods", m.node.allow())
+	r.header.Set("Access-Control-Max-Age", "3600")
+	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+		r.header.Set("Access-Control-Allow-Headers", asked)
+	}
+	r.answer(http.StatusOK, nil)
+	return nil
+}
+
+// base is the scheme and host that the client used. Headers of a proxy count
+// only when the peer is one of ours.
+func (s *Server) base(r *http.Request) string {
+	if s.baseURL != "" {
+		return s.baseURL
+	}
+	scheme, host := "http", r.Host
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	if len(s.proxies) > 0 && s.trusts(r.RemoteAddr) {
+		if proto := firstOf(r.Header.Get("X-Forwarded-Proto")); proto == "http" || proto == "https" {
+			scheme = proto
+		}
+		if forwarded := firstOf(r.Header.Get("X-Forwarded-Host")); validHost(forwarded) {
+			host = forwarded
+		}
+	}
+	if !validHost(host) {
+		host = "localhost"
+	}
+	return scheme + "://" + host
+}
+
+func (s *Server) trusts(remote string) bool {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		return false
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	for _, p := range s.proxies {
+		if p.Contains(addr.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// firstOf is the first member of a list header: the client's own proxy.
+func firstOf(header string) string {
+	first, _, _ := strings.Cut(header, ",")
+	return strings.TrimSpace(first)
+}
+
+// validHost keeps what is no host and port out of links.
+func validHost(host string) bool {
+	return host != "" && len(host) <= 255 && !strings.ContainsFunc(host, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune(".-_:[]", c))
+	})
+}
+
+// update runs fn in a transaction on the request's mailbox.
+func (s *Server) update(r *request, fn func(*store.Tx) error) error {
+	return s.db.Update(r.Context(), r.as, fn)
+}
+
+// view runs fn on a snapshot of the request's mailbox.
+func (s *Server) view(r *request, fn func(*store.Tx) error) error {
+	return s.db.View(r.Context(), r.as.User, fn)
+}
+
+// defaultListAlias is what clients may write for the id of the default list.
+const defaultListAlias = "Tasks"
+
+// list finds the list of the path, by id or by its alias, and writes the real id
+// into the request, so that links of the answer hold it.
+func (r *request) list(tx *store.Tx) (string, error) {
+	id := r.params["list"]
+	if store.ValidID(id) {
+		return id, nil
+	}
+	if !strings.EqualFold(id, defaultListAlias) {
+		return "", malformedID()
+	}
+	l, err := tx.DefaultList()
+	if err != nil {
+		return "", err
+	}
+	r.params["list"] = l.ID
+	r.path = replaceSegment(r.path, "/todo/lists/"+escapeID(id), "/todo/lists/"+l.ID)
+	return l.ID, nil
+}
+
+// replaceSegment replaces the first old in path, where it ends a segment.
+func replaceSegment(path, old, now string) string {
+	before, after, _ := strings.Cut(path, old)
+	return before + now + after
+}
+
+// task loads the task of the path.
+func (r *request) task(tx *store.Tx) (todo.Task, error) {
+	list, err := r.list(tx)
+	if err != nil {
+		return todo.Task{}, err
+	}
+	if !store.ValidID(r.params["task"]) {
+		return todo.Task{}, malformedID()
+	}
+	return tx.Task(list, r.params["task"])
+}
+
+// item is the id of the step or linked resource of the path.
+func (r *request) item() (string, error) {
+	id := r.params["item"]
+	if !store.ValidGUID(id) {
+		return "", malformedID()
+	}
+	return strings.ToLower(id), nil
+}
+
+func malformedID() error { return todo.Errorf(todo.MalformedID, "", "Id is malformed.") }

@@ -1,0 +1,53 @@
+package graph
+
+import (
+	"fmt"
+
+	"github.com/duly-todo/duly/internal/todo"
+)
+
+// A Profile says which of the real service's defects and limits the server
+// copies. Each member names what it copies (docs/divergences.md has the reasons).
+type Profile struct {
+	Name string
+
+	OneLinkedResource   bool // a task holds one linked resource at most (MT-S14, docs#12699)
+	StrictWebURL        bool // webUrl must be a well-formed URI (MT-S15)
+	LinkIgnoresEmpty    bool // null and "" in a PATCH of a linked resource change nothing (MT-S15)
+	StepPatchUnchecks   bool // a PATCH of a step without isChecked resets it (MT-S1)
+	BrokenETagIs500     bool // a malformed If-Match, or *, is a 500 (MT-S6)
+	RoutingHint         bool // another user's mailbox is 400 ErrorIncorrectRoutingHint (toolkit#1620)
+	RangeStartIsInvalid bool // range.startDate in a PATCH is a 400 InvalidModel (docs#10516)
+	ForgetsRecurrence   bool // endDate ranges become noEnd, relative patterns daily (TM, RS)
+	NoBareTodo          bool // GET …/todo is a 404 UnknownError (beta-sdk-dotnet#217)
+}
+
+// Profiles are the profiles by name.
+func profiles() []Profile {
+	return []Profile{
+		{Name: "friendly"},
+		{
+			Name:              "strict",
+			OneLinkedResource: true, StrictWebURL: true, LinkIgnoresEmpty: true, StepPatchUnchecks: true, BrokenETagIs500: true,
+			RoutingHint: true, RangeStartIsInvalid: true, ForgetsRecurrence: true, NoBareTodo: true,
+		},
+	}
+}
+
+// ParseProfile returns the profile of a name: "friendly", which is also meant
+// by the empty name, or "strict".
+func ParseProfile(name string) (Profile, error) {
+	if name == "" {
+		name = "friendly"
+	}
+	for _, p := range profiles() {
+		if p.Name == name {
+			return p, nil
+		}
+	}
+	return Profile{}, fmt.Errorf("there is no profile %q: use friendly or strict", name)
+}
+
+func (p Profile) linkRules() todo.LinkRules {
+	return todo.LinkRules{OnePerTask: p.OneLinkedResource, StrictURL: p.StrictWebURL, IgnoreEmpty: p.LinkIgnoresEmpty}
+}

@@ -1,0 +1,209 @@
+package graph
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/duly-todo/duly/internal/odata"
+	"github.com/duly-todo/duly/internal/todo"
+)
+
+// A permission is what a route asks of a token: one of the delegated scopes, or
+// for an application without a user one of the roles.
+type permission struct {
+	delegated   []string
+	application []string
+	directory   bool // the resource is a user, not a mailbox: the handler looks at whose
+}
+
+// The permissions of the routes (surface §2 and §8).
+var (
+	tasksRead    = &permission{[]string{"Tasks.Read", "Tasks.ReadWrite"}, []string{"Tasks.Read.All", "Tasks.ReadWrite.All"}, false}
+	tasksWrite   = &permission{[]string{"Tasks.ReadWrite"}, []string{"Tasks.ReadWrite.All"}, false}
+	userRead     = &permission{[]string{"User.Read", "User.ReadWrite", "User.ReadBasic.All", "User.Read.All"}, []string{"User.ReadBasic.All", "User.Read.All"}, true}
+	userWrite    = &permission{[]string{"User.ReadWrite"}, nil, true}
+	usersReadAll = &permission{[]string{"User.ReadBasic.All", "User.Read.All"}, []string{"User.ReadBasic.All", "User.Read.All"}, true}
+)
+
+// A route is one line of the API: what it matches, what it needs, what serves it.
+type route struct {
+	method string
+	path   string
+	needs  *permission
+	serve  func(*Server, *request) error
+}
+
+// routes is the whole API, on v1.0 and beta alike. Start reading here. "/me" is
+// "/users/{user}" with the caller as the user.
+func routes() []route {
+	const (
+		user = "/users/{user}"
+		list = user + "/todo/lists/{list}"
+		task = list + "/tasks/{task}"
+	)
+	return []route{
+		{"GET", "/users", usersReadAll, (*Server).listUsers},
+		{"GET", user, userRead, (*Server).getUser},
+		{"PATCH", user, userWrite, (*Server).patchUser},
+
+		{"GET", user + "/todo", tasksRead, (*Server).getTodo},
+
+		{"GET", user + "/todo/lists", tasksRead, (*Server).listLists},
+		{"POST", user + "/todo/lists", tasksWrite, (*Server).createList},
+		{"GET", list, tasksRead, (*Server).getList},
+		{"PATCH", list, tasksWrite, (*Server).patchList},
+		{"DELETE", list, tasksWrite, (*Server).deleteList},
+
+		{"GET", list + "/tasks", tasksRead, (*Server).listTasks},
+		{"POST", list + "/tasks", tasksWrite, (*Server).createTask},
+		{"GET", task, tasksRead, (*Server).getTask},
+		{"PATCH", task, tasksWrite, (*Server).patchTask},
+		{"DELETE", task, tasksWrite, (*Server).deleteTask},
+
+		{"GET", task + "/checklistItems", tasksRead, (*Server).listChecklistItems},
+		{"POST", task + "/checklistItems", tasksWrite, (*Server).createChecklistItem},
+		{"GET", task + "/checklistItems/{item}", tasksRead, (*Server).getChecklistItem},
+		{"PATCH", task + "/checklistItems/{item}", tasksWrite, (*Server).patchChecklistItem},
+		{"DELETE", task + "/checklistItems/{item}", tasksWrite, (*Server).deleteChecklistItem},
+
+		{"GET", task + "/linkedResources", tasksRead, (*Server).listLinkedResources},
+		{"POST", task + "/linkedResources", tasksWrite, (*Server).createLinkedResource},
+		{"GET", task + "/linkedResources/{item}", tasksRead, (*Server).getLinkedResource},
+		{"PATCH", task + "/linkedResources/{item}", tasksWrite, (*Server).patchLinkedResource},
+		{"DELETE", task + "/linkedResources/{item}", tasksWrite, (*Server).deleteLinkedResource},
+
+		{"GET", "/linkedResources", tasksRead, (*Server).listOwnLinkedResources},
+		{"POST", "/linkedResources", tasksWrite, (*Server).createOwnLinkedResource},
+		{"GET", "/linkedResources/{item}", tasksRead, (*Server).getOwnLinkedResource},
+		{"PATCH", "/linkedResources/{item}", tasksWrite, (*Server).patchOwnLinkedResource},
+		{"DELETE", "/linkedResources/{item}", tasksWrite, (*Server).deleteOwnLinkedResource},
+	}
+}
+
+// A node is a place in the tree of paths.
+type node struct {
+	segment string           // as the documentation writes it, or the name of the parameter
+	literal map[string]*node // by lower-case name: path names have no case
+	param   *node            // what follows when the segment is an id
+	routes  map[string]*route
+}
+
+// newTree puts the routes into a tree, for a look-up in one walk.
+func newTree(routes []route) *node {
+	root := &node{literal: map[string]*node{}}
+	for i := range routes {
+		n := root
+		for segment := range strings.SplitSeq(routes[i].path[1:], "/") {
+			n = n.child(segment)
+		}
+		n.routes[routes[i].method] = &routes[i]
+	}
+	root.literal["me"] = root.literal["users"].param
+	return root
+}
+
+func (n *node) child(segment string) *node {
+	next := &node{segment: segment, literal: map[string]*node{}, routes: map[string]*route{}}
+	if name, ok := strings.CutPrefix(segment, "{"); ok {
+		next.segment = strings.TrimSuffix(name, "}")
+		if n.param == nil {
+			n.param = next
+		}
+		return n.param
+	}
+	key := strings.ToLower(segment)
+	if n.literal[key] == nil {
+		n.literal[key] = next
+	}
+	return n.literal[key]
+}
+
+// allow lists the methods of a path, for the Allow header.
+func (n *node) allow() string {
+	methods := []string{"OPTIONS"}
+	for m := range n.routes {
+		methods = append(methods, m)
+	}
+	slices.Sort(methods)
+	return strings.Join(methods, ", ")
+}
+
+// A match is where a path leads: the place in the tree, the parameters, and the
+// path as links of the answer spell it.
+type match struct {
+	node   *node
+	params map[string]string
+	path   string
+}
+
+// meToken is what the official SDKs call "/me" before they send a request; it
+// is taken for "/me" in case one gets through.
+const meToken = "me-token-to-replace"
+
+// find walks the tree. self is the user that "/me" stands for. A path that
+// leads nowhere is a 400 that names the segment, never a 404.
+func (n *node) find(path string, self string) (m match, err error) {
+	segments, err := odata.ParsePath(path)
+	if err != nil {
+		return m, err
+	}
+	m.params = make(map[string]string, 4)
+	var b strings.Builder
+	for i, s := range segments {
+		next := n.literal[strings.ToLower(s.Name)]
+		switch {
+		case next != nil && !s.Key && s.KeyName == "":
+			if i == 0 && strings.EqualFold(s.Name, "me") {
+				m.params["user"] = self
+				b.WriteString("/me")
+			} else {
+				b.WriteString("/" + next.segment)
+			}
+		case n.param != nil && validKey(n.param, s):
+			next = n.param
+			id := s.Raw
+			if s.Key {
+				id = s.Name
+			}
+			if next.segment == "user" && strings.EqualFold(id, meToken) {
+				id = self
+			}
+			m.params[next.segment] = id
+			b.WriteString("/" + escapeID(id))
+		default:
+			return m, todo.Errorf(todo.BadRequest, "", "Resource not found for the segment '%s'.", s.Raw)
+		}
+		n = next
+	}
+	if len(n.routes) == 0 {
+		return m, todo.Errorf(todo.BadRequest, "", "Resource not found for the segment '%s'.", n.segment)
+	}
+	m.node, m.path = n, b.String()
+	return m, nil
+}
+
+// validKey says whether s can be the parameter: an id, under the name of the key
+// if it has one. A user has a second key.
+func validKey(param *node, s odata.Segment) bool {
+	return s.KeyName == "" || strings.EqualFold(s.KeyName, "id") ||
+		param.segment == "user" && strings.EqualFold(s.KeyName, "userPrincipalName")
+}
+
+// escapeID writes an id into a link. "=" and "@" stay as they are, as Graph
+// leaves them.
+func escapeID(id string) string {
+	if !strings.ContainsFunc(id, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.=@", r))
+	}) {
+		return id
+	}
+	var b strings.Builder
+	for i := range len(id) {
+		if c := id[i]; c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_.=@", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			b.WriteString("%" + strings.ToUpper(string("0123456789abcdef"[c>>4])+string("0123456789abcdef"[c&15])))
+		}
+	}
+	return b.String()
+}

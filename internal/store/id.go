@@ -1,0 +1,71 @@
+package store
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+)
+
+// idEncoding is base64url with its letters in the order of their codes, so that
+// ids sort as text in the order of the bytes that they stand for.
+var idEncoding = base64.NewEncoding("-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
+
+// idLength is the length of the id of a list or a task: 17 bytes as base64,
+// which like Graph's ids ends in "=".
+const idLength = 24
+
+// NewID makes the id of a list or a task: the microsecond of the transaction
+// in seven bytes, then ten random ones. Ids sort by their time of creation.
+func (tx *Tx) NewID() string {
+	var b [17]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(tx.now.UnixMicro())<<8)
+	rand.Read(b[7:])
+	return idEncoding.EncodeToString(b[:])
+}
+
+// NewGUID makes the id of a step, a linked resource or a user: a random UUID.
+func (tx *Tx) NewGUID() string { return NewGUID() }
+
+// NewGUID makes a random UUID in lower case.
+func NewGUID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// ValidID says whether s has the form of the ids that NewID makes.
+func ValidID(s string) bool {
+	if len(s) != idLength || s[idLength-1] != '=' {
+		return false
+	}
+	for i := range idLength - 1 {
+		if !isIDLetter(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isIDLetter(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
+}
+
+// ValidGUID says whether s is a UUID, in any case.
+func ValidGUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range 36 {
+		c := s[i]
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if c != '-' {
+				return false
+			}
+		} else if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,76 @@
+package store
+
+import (
+	"time"
+
+	"github.com/duly-todo/duly/internal/todo"
+)
+
+const listColumns = `list_id, version, name, wellknown, modified`
+
+func scanList(r *row) todo.TaskList {
+	return todo.TaskList{ID: r.text(), Version: r.int(), Name: r.text(), Wellknown: todo.WellknownListName(r.int()), Modified: time.UnixMicro(r.int()).UTC()}
+}
+
+// List returns the list id, or todo.ErrNotFound.
+func (tx *Tx) List(id string) (todo.TaskList, error) {
+	return tx.oneList(`SELECT `+listColumns+` FROM lists WHERE user_id = ? AND list_id = ?`, text(tx.as.User), text(id))
+}
+
+// DefaultList returns the list that every mailbox begins with.
+func (tx *Tx) DefaultList() (todo.TaskList, error) {
+	return tx.oneList(`SELECT `+listColumns+` FROM lists WHERE user_id = ? AND wellknown = ?`, text(tx.as.User), integer(int64(todo.DefaultList)))
+}
+
+func (tx *Tx) oneList(q string, args ...value) (l todo.TaskList, err error) {
+	found := false
+	err = tx.conn.query(q, func(r *row) error { l, found = scanList(r), true; return nil }, args...)
+	if err == nil && !found {
+		err = todo.ErrNotFound
+	}
+	return l, err
+}
+
+// Lists returns at most limit lists after the first skip: the default list,
+// then the others in the order in which they were made.
+func (tx *Tx) Lists(skip, limit int) ([]todo.TaskList, error) {
+	lists := []todo.TaskList{}
+	err := tx.conn.query(`SELECT `+listColumns+` FROM lists WHERE user_id = ? ORDER BY wellknown DESC, list_id LIMIT ? OFFSET ?`,
+		func(r *row) error { lists = append(lists, scanList(r)); return nil },
+		text(tx.as.User), integer(int64(limit)), integer(int64(skip)))
+	return lists, err
+}
+
+// ListNames returns the names of the mailbox's lists but the list except.
+func (tx *Tx) ListNames(except string) ([]string, error) {
+	var names []string
+	err := tx.conn.query(`SELECT name FROM lists WHERE user_id = ? AND list_id <> ?`,
+		func(r *row) error { names = append(names, r.text()); return nil }, text(tx.as.User), text(except))
+	return names, err
+}
+
+// InsertList writes a new list and sets its version.
+func (tx *Tx) InsertList(l *todo.TaskList) (err error) {
+	if l.Version, err = tx.logChange(ListChange, Created, l.ID, l.ID); err != nil {
+		return err
+	}
+	return tx.conn.exec(`INSERT INTO lists (user_id, list_id, version, name, wellknown, modified) VALUES (?, ?, ?, ?, ?, ?)`,
+		text(tx.as.User), text(l.ID), integer(l.Version), text(l.Name), integer(int64(l.Wellknown)), instant(l.Modified))
+}
+
+// UpdateList writes a list that exists and sets its version.
+func (tx *Tx) UpdateList(l *todo.TaskList) (err error) {
+	if l.Version, err = tx.logChange(ListChange, Updated, l.ID, l.ID); err != nil {
+		return err
+	}
+	return tx.conn.exec(`UPDATE lists SET version = ?, name = ?, modified = ? WHERE user_id = ? AND list_id = ?`,
+		integer(l.Version), text(l.Name), instant(l.Modified), text(tx.as.User), text(l.ID))
+}
+
+// DeleteList removes a list with its tasks. The log has one row for all of it.
+func (tx *Tx) DeleteList(id string) error {
+	if _, err := tx.logChange(ListChange, Deleted, id, id); err != nil {
+		return err
+	}
+	return tx.conn.exec(`DELETE FROM lists WHERE user_id = ? AND list_id = ?`, text(tx.as.User), text(id))
+}

@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrate brings the schema up to date: every migration whose number is above
+// the database's version, in their order, in one transaction. A database that
+// is newer than this program is refused.
+func migrate(ctx context.Context, c *conn) error {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return err
+	}
+	if version, err := schemaVersion(c); err != nil || version == len(names) {
+		return err // the usual start takes no lock
+	}
+	if err := c.exec(`BEGIN IMMEDIATE`); err != nil {
+		return err
+	}
+	if err := migrateFrom(ctx, c, names); err != nil {
+		return fmt.Errorf("migrating: %w", joinRollback(c, err))
+	}
+	return c.exec(`COMMIT`)
+}
+
+func migrateFrom(ctx context.Context, c *conn, names []string) error {
+	version, err := schemaVersion(c)
+	if err != nil {
+		return err
+	}
+	if version > len(names) {
+		return fmt.Errorf("its schema has version %d and this program knows %d: use a newer duly", version, len(names))
+	}
+	for _, name := range names[version:] {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		sql, err := fs.ReadFile(migrations, name)
+		if err != nil {
+			return err
+		}
+		if err := c.script(string(sql)); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return c.script(fmt.Sprintf("PRAGMA user_version = %d", len(names)))
+}
+
+// schemaVersion is the number of migrations that the database has seen.
+func schemaVersion(c *conn) (version int, err error) {
+	err = c.query(`PRAGMA user_version`, func(r *row) error { version = int(r.int()); return nil })
+	return version, err
+}
+
+func joinRollback(c *conn, err error) error {
+	if rerr := c.rollback(); rerr != nil {
+		return fmt.Errorf("%w (and rolling back: %w)", err, rerr)
+	}
+	return err
+}
+
+// trimSQL takes white space and comments from the front of s, so that nothing
+// is left when no statement follows.
+func trimSQL(s string) string {
+	for {
+		s = strings.TrimLeft(s, " \t\r\n;")
+		if !strings.HasPrefix(s, "--") {
+			return s
+		}
+		_, s, _ = strings.Cut(s, "\n")
+	}
+}

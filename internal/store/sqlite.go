@@ -1,0 +1,317 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+)
+
+// What the settings are worth is in docs/adr/0002-sqlite.md.
+const (
+	maxBatch     = 128             // writes that share one commit at most
+	busyTimeout  = 5 * time.Second // for another process, such as `duly user add`
+	readerPragma = `PRAGMA query_only = ON; PRAGMA mmap_size = 268435456; PRAGMA cache_size = -4096`
+	writerPragma = `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+		PRAGMA wal_autocheckpoint = 4000; PRAGMA mmap_size = 268435456; PRAGMA cache_size = -8192`
+)
+
+// sqliteEngine runs transactions on one SQLite file: a single writer, which
+// puts all writes that wait into one commit, and a pool of readers, each on a
+// snapshot of its own. A database in memory has the writer alone.
+type sqliteEngine struct {
+	path    string
+	jobs    chan *job
+	readers chan *conn // nil entries are connections not opened yet; nil for memory
+
+	mu     sync.RWMutex // read-held while sending on jobs, so that close cannot close it meanwhile
+	closed bool
+	done   chan struct{} // closed when the writer has stopped
+}
+
+// A job is a transaction that waits for the writer.
+type job struct {
+	ctx  context.Context
+	fn   func(*conn) error
+	err  error
+	done chan struct{}
+}
+
+func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
+	flags := sqlite.OpenReadWrite | sqlite.OpenCreate
+	if path == Memory {
+		flags |= sqlite.OpenMemory
+	}
+	w, err := openConn(path, flags, writerPragma)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, w); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	e := &sqliteEngine{path: path, jobs: make(chan *job, maxBatch), done: make(chan struct{})}
+	if path != Memory {
+		e.readers = make(chan *conn, 4*runtime.GOMAXPROCS(0))
+		for range cap(e.readers) {
+			e.readers <- nil
+		}
+	}
+	go e.write(w)
+	return e, nil
+}
+
+// close lets the jobs that wait finish, then closes every connection.
+func (e *sqliteEngine) close() error {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
+	e.closed = true
+	close(e.jobs)
+	e.mu.Unlock()
+	<-e.done
+	var errs []error
+	for range cap(e.readers) {
+		if c := <-e.readers; c != nil {
+			errs = append(errs, c.close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// submit hands a job to the writer and waits until it is durable or has failed.
+// A caller whose ctx ends while the queue is full leaves; once the job is in
+// the queue its outcome is waited for, because it may be on disk already.
+func (e *sqliteEngine) submit(ctx context.Context, fn func(*conn) error) error {
+	j := &job{ctx: ctx, fn: fn, done: make(chan struct{})}
+	e.mu.RLock()
+	if e.closed {
+		e.mu.RUnlock()
+		return ErrClosed
+	}
+	select {
+	case e.jobs <- j:
+		e.mu.RUnlock()
+	case <-ctx.Done():
+		e.mu.RUnlock()
+		return ctx.Err()
+	}
+	<-j.done
+	return j.err
+}
+
+func (e *sqliteEngine) update(ctx context.Context, fn func(*conn) error) error {
+	return e.submit(ctx, fn)
+}
+
+func (e *sqliteEngine) view(ctx context.Context, fn func(*conn) error) error {
+	if e.readers == nil {
+		return e.submit(ctx, fn)
+	}
+	var c *conn
+	select {
+	case c = <-e.readers:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { e.readers <- c }()
+	e.mu.RLock()
+	closed := e.closed
+	e.mu.RUnlock()
+	if closed {
+		return ErrClosed
+	}
+	if c == nil {
+		var err error
+		if c, err = openConn(e.path, sqlite.OpenReadOnly, readerPragma); err != nil {
+			return err
+		}
+	}
+	if err := c.exec(`BEGIN`); err != nil {
+		return err
+	}
+	err := protect(c, fn)
+	return errors.Join(err, c.exec(`ROLLBACK`))
+}
+
+// write is the writer: it takes a job and all that wait behind it, runs each
+// in a savepoint of its own, commits once, and only then tells their callers.
+func (e *sqliteEngine) write(c *conn) {
+	defer close(e.done)
+	defer c.close()
+	batch := make([]*job, 0, maxBatch)
+	for j := range e.jobs {
+		batch = append(batch[:0], j)
+	more:
+		for len(batch) < maxBatch {
+			select {
+			case j, ok := <-e.jobs:
+				if !ok {
+					break more
+				}
+				batch = append(batch, j)
+			default:
+				break more
+			}
+		}
+		commit(c, batch)
+		for _, j := range batch {
+			close(j.done)
+		}
+	}
+}
+
+// commit runs the jobs of a batch in one transaction and sets their errors.
+func commit(c *conn, batch []*job) {
+	fail := func(err error) {
+		for _, j := range batch {
+			j.err = errors.Join(j.err, err)
+		}
+	}
+	if err := c.exec(`BEGIN IMMEDIATE`); err != nil {
+		fail(err)
+		return
+	}
+	for _, j := range batch {
+		if j.err = j.ctx.Err(); j.err != nil {
+			continue // the client has left, and nothing is done yet
+		}
+		err := c.exec(`SAVEPOINT job`)
+		if err == nil {
+			if j.err = protect(c, j.fn); j.err != nil {
+				err = c.exec(`ROLLBACK TO job`)
+			}
+			err = errors.Join(err, c.exec(`RELEASE job`))
+		}
+		if err != nil { // SQLite itself fails: nothing of the batch is kept
+			fail(errors.Join(err, c.exec(`ROLLBACK`)))
+			return
+		}
+	}
+	if err := c.exec(`COMMIT`); err != nil {
+		fail(errors.Join(fmt.Errorf("committing: %w", err), c.rollback()))
+	}
+}
+
+// protect runs fn and turns a panic into an error, so that one bad request
+// takes neither the writer nor a reader with it.
+func protect(c *conn, fn func(*conn) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return fn(c)
+}
+
+// conn is one connection. Its statements are prepared once and kept.
+type conn struct{ c *sqlite.Conn }
+
+func openConn(path string, flags sqlite.OpenFlags, pragmas string) (*conn, error) {
+	sc, err := sqlite.OpenConn(path, flags)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{sc}
+	sc.SetBusyTimeout(busyTimeout)
+	if err := c.script(pragmas); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+func (c *conn) close() error { return c.c.Close() }
+
+// rollback ends the transaction if SQLite has not ended it by itself.
+func (c *conn) rollback() error {
+	if c.c.AutocommitEnabled() {
+		return nil
+	}
+	return c.exec(`ROLLBACK`)
+}
+
+// value is a parameter of a statement.
+type value struct {
+	kind byte // 0 null, 1 integer, 2 text
+	i    int64
+	s    string
+}
+
+func null() value           { return value{} }
+func integer(i int64) value { return value{kind: 1, i: i} }
+func text(s string) value   { return value{kind: 2, s: s} }
+
+// row reads the columns of a result from left to right.
+type row struct {
+	stmt *sqlite.Stmt
+	next int
+}
+
+func (r *row) int() int64   { r.next++; return r.stmt.ColumnInt64(r.next - 1) }
+func (r *row) text() string { r.next++; return r.stmt.ColumnText(r.next - 1) }
+
+// null says whether the next column is null, and passes over it if so.
+func (r *row) null() bool {
+	if r.stmt.ColumnType(r.next) != sqlite.TypeNull {
+		return false
+	}
+	r.next++
+	return true
+}
+
+// query runs q with args for its ? and calls each for every row.
+func (c *conn) query(q string, each func(*row) error, args ...value) error {
+	stmt, err := c.c.Prepare(q)
+	if err != nil {
+		return err
+	}
+	for i, a := range args {
+		switch a.kind {
+		case 0:
+			stmt.BindNull(i + 1)
+		case 1:
+			stmt.BindInt64(i+1, a.i)
+		case 2:
+			stmt.BindText(i+1, a.s)
+		}
+	}
+	r := row{stmt: stmt}
+	for {
+		more, err := stmt.Step()
+		if err != nil || !more {
+			return err // Step resets the statement in both cases
+		}
+		r.next = 0
+		if err := each(&r); err != nil {
+			return errors.Join(err, stmt.Reset())
+		}
+	}
+}
+
+func (c *conn) exec(q string, args ...value) error {
+	return c.query(q, func(*row) error { return nil }, args...)
+}
+
+// script runs the statements of s, which have no parameters.
+func (c *conn) script(s string) error {
+	for s = trimSQL(s); s != ""; s = trimSQL(s) {
+		stmt, trailing, err := c.c.PrepareTransient(s)
+		if err != nil {
+			return err
+		}
+		for more := true; more && err == nil; {
+			more, err = stmt.Step()
+		}
+		if err = errors.Join(err, stmt.Finalize()); err != nil {
+			return err
+		}
+		s = s[len(s)-trailing:]
+	}
+	return nil
+}

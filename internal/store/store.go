@@ -1,0 +1,144 @@
+// Package store keeps everything that the server remembers. It is the only
+// package that contains SQL.
+//
+// All reads and writes of a mailbox go through a [Tx] that is bound to its
+// owner, so that no query can reach another mailbox. Every write of a list or a
+// task ends in logChange, which takes the mailbox's next version: it is the
+// source of etags, delta and notifications.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/duly-todo/duly/internal/todo"
+)
+
+// DB is an open database. Its methods may be called from many goroutines.
+type DB struct {
+	engine *sqliteEngine
+	now    func() time.Time
+}
+
+// Memory is the name of a database that lives as long as its DB.
+const Memory = ":memory:"
+
+// Open opens the SQLite database in the file path, or in memory for [Memory],
+// and brings its schema up to date. now tells the time of every transaction.
+func Open(ctx context.Context, path string, now func() time.Time) (*DB, error) {
+	engine, err := openSQLite(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the database %s: %w", path, err)
+	}
+	return &DB{engine: engine, now: now}, nil
+}
+
+// Close waits for the transactions that have begun and closes the database.
+func (db *DB) Close() error { return db.engine.close() }
+
+// As says on whose behalf a transaction runs.
+type As struct {
+	User string // object id of the mailbox's owner
+	App  string // client id of the application, for the change log
+}
+
+// ErrClosed answers for a transaction on a database that is closed or closing.
+var ErrClosed = errors.New("the database is closed")
+
+// Update runs fn in a transaction on the mailbox of as.User, and commits if fn
+// returns nil. An answer without error means that the writes are on disk.
+// Updates run one after the other, so fn may read, decide and write. It must
+// not start another transaction, nor do slow work.
+func (db *DB) Update(ctx context.Context, as As, fn func(*Tx) error) error {
+	return db.engine.update(ctx, func(c *conn) error {
+		return fn(&Tx{conn: c, as: as, now: db.time()})
+	})
+}
+
+// View runs fn on a snapshot of the mailbox of user. fn must not write.
+func (db *DB) View(ctx context.Context, user string, fn func(*Tx) error) error {
+	return db.engine.view(ctx, func(c *conn) error {
+		return fn(&Tx{conn: c, as: As{User: user}, now: db.time()})
+	})
+}
+
+func (db *DB) time() time.Time { return db.now().UTC().Truncate(time.Microsecond) }
+
+// Tx is a transaction on one mailbox. All its writes carry the same time.
+type Tx struct {
+	conn *conn
+	as   As
+	now  time.Time
+}
+
+// Now is the time of the transaction: UTC, to the microsecond.
+func (tx *Tx) Now() time.Time { return tx.now }
+
+// User is the owner of the mailbox.
+func (tx *Tx) User() string { return tx.as.User }
+
+// Kind says what a [Change] is about.
+type Kind int64
+
+// The kinds of things whose changes are logged.
+const (
+	ListChange Kind = 1 + iota
+	TaskChange
+)
+
+// Op says what happened in a [Change].
+type Op int64
+
+// What can happen to a list or a task. A write to a child is an update of its task.
+const (
+	Created Op = 1 + iota
+	Updated
+	Deleted
+)
+
+// A Change is an entry of the mailbox's change log.
+type Change struct {
+	Version int64
+	Kind    Kind
+	Op      Op
+	ListID  string
+	ItemID  string // the list's or the task's id
+	App     string
+	At      time.Time
+}
+
+// logChange records a write under the mailbox's next version, which it returns.
+// Taking the version locks the mailbox, so that versions commit in their order.
+func (tx *Tx) logChange(kind Kind, op Op, list, item string) (int64, error) {
+	version := int64(-1)
+	err := tx.conn.query(`UPDATE users SET version = version + 1 WHERE user_id = ? RETURNING version`,
+		func(r *row) error { version = r.int(); return nil }, text(tx.as.User))
+	if err != nil {
+		return 0, err
+	}
+	if version < 0 {
+		return 0, errNoSuchUser(tx.as.User)
+	}
+	return version, tx.conn.exec(`INSERT INTO changes (user_id, version, kind, op, list_id, item_id, app, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		text(tx.as.User), integer(version), integer(int64(kind)), integer(int64(op)), text(list), text(item), text(tx.as.App), integer(tx.now.UnixMicro()))
+}
+
+// Changes returns at most limit changes of the mailbox after a version, oldest first.
+func (tx *Tx) Changes(after int64, limit int) ([]Change, error) {
+	var out []Change
+	err := tx.conn.query(`SELECT version, kind, op, list_id, item_id, app, at FROM changes WHERE user_id = ? AND version > ? ORDER BY version LIMIT ?`,
+		func(r *row) error {
+			out = append(out, Change{
+				Version: r.int(), Kind: Kind(r.int()), Op: Op(r.int()),
+				ListID: r.text(), ItemID: r.text(), App: r.text(), At: time.UnixMicro(r.int()).UTC(),
+			})
+			return nil
+		}, text(tx.as.User), integer(after), integer(int64(limit)))
+	return out, err
+}
+
+func errNoSuchUser(name string) error {
+	return todo.Errorf(todo.NoSuchUser, "", "Resource '%s' does not exist or one of its queried reference-property objects are not present.", name)
+}

@@ -1,0 +1,359 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/duly-todo/duly/internal/todo"
+)
+
+const taskColumns = `list_id, task_id, version, title, status, importance, body, body_type, categories, created, modified,
+	due, due_zone, start, start_zone, completed, reminder, reminder_zone, reminder_on, recurrence, occurrence,
+	step_count, link_count, attachment_count`
+
+// taskRow is a row of tasks: the task, and how many children are to be read.
+type taskRow struct {
+	todo.Task
+	steps, links int64
+}
+
+func scanTask(r *row) (t taskRow, err error) {
+	t.ListID, t.ID, t.Version, t.Title = r.text(), r.text(), r.int(), r.text()
+	t.Status, t.Importance = todo.Status(r.int()), todo.Importance(r.int())
+	t.Body = todo.Body{Content: r.text(), Type: todo.BodyType(r.int())}
+	if !r.null() {
+		err = json.Unmarshal([]byte(r.text()), &t.Categories)
+	}
+	t.Created, t.Modified = time.UnixMicro(r.int()).UTC(), time.UnixMicro(r.int()).UTC()
+	t.Due, t.Start = scanDateTime(r), scanDateTime(r)
+	if !r.null() {
+		t.Completed.At = time.UnixMicro(r.int()).UTC()
+	}
+	t.Reminder, t.ReminderOn = scanDateTime(r), r.int() != 0
+	if !r.null() && err == nil {
+		t.Recurrence = new(todo.Recurrence)
+		err = json.Unmarshal([]byte(r.text()), t.Recurrence)
+	}
+	t.Occurrence = int(r.int())
+	t.steps, t.links, t.HasAttachments = r.int(), r.int(), r.int() > 0
+	if err != nil {
+		err = fmt.Errorf("the row of task %s is damaged: %w", t.ID, err)
+	}
+	return t, err
+}
+
+// scanDateTime reads a time and the zone beside it.
+func scanDateTime(r *row) (d todo.DateTime) {
+	if !r.null() {
+		d.At = time.UnixMicro(r.int()).UTC()
+	}
+	if !r.null() {
+		d.Zone = r.text()
+	}
+	return d
+}
+
+// Task returns the task id of a list with its steps and linked resources. The
+// error is todo.ErrNotFound where the list or the task is gone, and of the kind
+// todo.WrongList where another list holds it.
+func (tx *Tx) Task(list, id string) (todo.Task, error) {
+	var t taskRow
+	err := tx.conn.query(`SELECT `+taskColumns+` FROM tasks WHERE user_id = ? AND list_id = ? AND task_id = ?`,
+		func(r *row) (err error) { t, err = scanTask(r); return err }, text(tx.as.User), text(list), text(id))
+	if err == nil && t.ID == "" {
+		err = tx.explainMissing(list, id)
+	}
+	if err == nil && t.steps > 0 {
+		err = tx.steps(list, id, id, func(_ string, c todo.ChecklistItem) { t.ChecklistItems = append(t.ChecklistItems, c) })
+	}
+	if err == nil && t.links > 0 {
+		err = tx.links(list, id, id, func(_ string, l todo.LinkedResource) { t.LinkedResources = append(t.LinkedResources, l) })
+	}
+	return t.Task, err
+}
+
+// explainMissing tells a task that is gone from one in another list: some
+// clients delete their own copy on a 404.
+func (tx *Tx) explainMissing(list, id string) error {
+	if _, err := tx.List(list); err != nil {
+		return err
+	}
+	err := todo.ErrNotFound
+	qerr := tx.conn.query(`SELECT 1 FROM tasks WHERE user_id = ? AND list_id IN (SELECT list_id FROM lists WHERE user_id = ?) AND task_id = ?`,
+		func(*row) error {
+			err = todo.Errorf(todo.WrongList, "", "Parent folder specified does not contain a Task with given Id")
+			return nil
+		}, text(tx.as.User), text(tx.as.User), text(id))
+	if qerr != nil {
+		return qerr
+	}
+	return err
+}
+
+// Tasks returns at most limit tasks of a list after the first skip, the newest
+// first (semantics 6.9). The error is todo.ErrNotFound where the list is gone.
+func (tx *Tx) Tasks(list string, skip, limit int) ([]todo.Task, error) {
+	if _, err := tx.List(list); err != nil {
+		return nil, err
+	}
+	rows := make([]taskRow, 0, min(limit, 64))
+	err := tx.conn.query(`SELECT `+taskColumns+` FROM tasks WHERE user_id = ? AND list_id = ? ORDER BY task_id DESC LIMIT ? OFFSET ?`,
+		func(r *row) error {
+			t, err := scanTask(r)
+			rows = append(rows, t)
+			return err
+		}, text(tx.as.User), text(list), integer(int64(limit)), integer(int64(skip)))
+	if err != nil {
+		return nil, err
+	}
+	return tx.withChildren(list, rows)
+}
+
+// withChildren reads the steps and linked resources of rows, which are
+// neighbours in the order of the key: two queries, or none.
+func (tx *Tx) withChildren(list string, rows []taskRow) ([]todo.Task, error) {
+	tasks := make([]todo.Task, len(rows))
+	at := make(map[string]int)
+	var steps, links int64
+	for i, r := range rows {
+		tasks[i] = r.Task
+		if r.steps+r.links > 0 {
+			at[r.ID] = i
+			steps, links = steps+r.steps, links+r.links
+		}
+	}
+	if len(at) == 0 {
+		return tasks, nil
+	}
+	first, last := tasks[len(tasks)-1].ID, tasks[0].ID
+	if steps > 0 {
+		err := tx.steps(list, first, last, func(task string, c todo.ChecklistItem) {
+			tasks[at[task]].ChecklistItems = append(tasks[at[task]].ChecklistItems, c)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if links > 0 {
+		err := tx.links(list, first, last, func(task string, l todo.LinkedResource) {
+			tasks[at[task]].LinkedResources = append(tasks[at[task]].LinkedResources, l)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return tasks, nil
+}
+
+// steps reads the steps of the tasks from first to last, in their order.
+func (tx *Tx) steps(list, first, last string, each func(task string, c todo.ChecklistItem)) error {
+	return tx.conn.query(`SELECT task_id, item_id, name, checked, checked_at, created FROM checklist_items
+		WHERE user_id = ? AND list_id = ? AND task_id >= ? AND task_id <= ? ORDER BY task_id, position`,
+		func(r *row) error {
+			task := r.text()
+			c := todo.ChecklistItem{ID: r.text(), Name: r.text(), Checked: r.int() != 0}
+			if !r.null() {
+				c.CheckedAt = time.UnixMicro(r.int()).UTC()
+			}
+			c.Created = time.UnixMicro(r.int()).UTC()
+			each(task, c)
+			return nil
+		}, text(tx.as.User), text(list), text(first), text(last))
+}
+
+// links reads the linked resources of the tasks from first to last, in their order.
+func (tx *Tx) links(list, first, last string, each func(task string, l todo.LinkedResource)) error {
+	return tx.conn.query(`SELECT task_id, `+linkColumns+` FROM linked_resources
+		WHERE user_id = ? AND list_id = ? AND task_id >= ? AND task_id <= ? ORDER BY task_id, position`,
+		func(r *row) error { each(r.text(), scanLink(r)); return nil },
+		text(tx.as.User), text(list), text(first), text(last))
+}
+
+// Extensions reads the open extensions of a task, by name.
+func (tx *Tx) Extensions(list, task string) ([]todo.Extension, error) {
+	var out []todo.Extension
+	err := tx.conn.query(`SELECT name, data FROM extensions WHERE user_id = ? AND list_id = ? AND task_id = ? ORDER BY name`,
+		func(r *row) error { out = append(out, todo.Extension{Name: r.text(), Data: r.text()}); return nil },
+		text(tx.as.User), text(list), text(task))
+	return out, err
+}
+
+// InsertTask writes a new task with all its children and sets its version. The
+// list must exist, or the error is todo.ErrNotFound.
+func (tx *Tx) InsertTask(t *todo.Task) (err error) {
+	if _, err := tx.List(t.ListID); err != nil {
+		return err
+	}
+	if t.Version, err = tx.logChange(TaskChange, Created, t.ListID, t.ID); err != nil {
+		return err
+	}
+	values, err := taskValues(t)
+	if err != nil {
+		return err
+	}
+	err = tx.conn.exec(`INSERT INTO tasks (version, title, status, importance, body, body_type, categories, modified,
+		due, due_zone, start, start_zone, completed, reminder, reminder_zone, reminder_on, recurrence, occurrence,
+		step_count, link_count, extension_count, attachment_count, created, user_id, list_id, task_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)`,
+		append(values, integer(int64(len(t.Extensions))), integer(t.Created.UnixMicro()), text(tx.as.User), text(t.ListID), text(t.ID))...)
+	if err != nil {
+		return err
+	}
+	for i, c := range t.ChecklistItems {
+		if err := tx.putStep(t, c, i); err != nil {
+			return err
+		}
+	}
+	for i, l := range t.LinkedResources {
+		if err := tx.putLink(t, l, i); err != nil {
+			return err
+		}
+	}
+	for _, e := range t.Extensions {
+		if err := tx.conn.exec(`INSERT INTO extensions (user_id, list_id, task_id, name, data) VALUES (?, ?, ?, ?, ?)`,
+			text(tx.as.User), text(t.ListID), text(t.ID), text(e.Name), text(e.Data)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// UpdateTask writes what changed from old to t, children included, and sets
+// t's version. A task is the unit of change: however little differs, its
+// version moves. Extensions and attachments are left alone.
+func (tx *Tx) UpdateTask(old todo.Task, t *todo.Task) (err error) {
+	if t.Version, err = tx.logChange(TaskChange, Updated, t.ListID, t.ID); err != nil {
+		return err
+	}
+	values, err := taskValues(t)
+	if err != nil {
+		return err
+	}
+	err = tx.conn.exec(`UPDATE tasks SET version = ?, title = ?, status = ?, importance = ?, body = ?, body_type = ?, categories = ?, modified = ?,
+		due = ?, due_zone = ?, start = ?, start_zone = ?, completed = ?, reminder = ?, reminder_zone = ?, reminder_on = ?, recurrence = ?, occurrence = ?,
+		step_count = ?, link_count = ? WHERE user_id = ? AND list_id = ? AND task_id = ?`,
+		append(values, text(tx.as.User), text(t.ListID), text(t.ID))...)
+	if err != nil {
+		return err
+	}
+	if err := tx.updateSteps(old, t); err != nil {
+		return err
+	}
+	return tx.updateLinks(old, t)
+}
+
+// updateSteps writes the steps that differ. A step keeps its place, which is
+// beyond those of all steps before it.
+func (tx *Tx) updateSteps(old todo.Task, t *todo.Task) error {
+	for _, c := range old.ChecklistItems {
+		if !slices.ContainsFunc(t.ChecklistItems, func(n todo.ChecklistItem) bool { return n.ID == c.ID }) {
+			if err := tx.conn.exec(`DELETE FROM checklist_items WHERE user_id = ? AND list_id = ? AND task_id = ? AND item_id = ?`,
+				text(tx.as.User), text(t.ListID), text(t.ID), text(c.ID)); err != nil {
+				return err
+			}
+		}
+	}
+	if len(t.ChecklistItems) == 0 || slices.Equal(old.ChecklistItems, t.ChecklistItems) {
+		return nil
+	}
+	place, err := tx.lastPlace(`SELECT max(position) FROM checklist_items WHERE user_id = ? AND list_id = ? AND task_id = ?`,
+		text(tx.as.User), text(t.ListID), text(t.ID))
+	if err != nil {
+		return err
+	}
+	for _, c := range t.ChecklistItems {
+		i := slices.IndexFunc(old.ChecklistItems, func(o todo.ChecklistItem) bool { return o.ID == c.ID })
+		if i >= 0 && old.ChecklistItems[i] == c {
+			continue
+		}
+		if i < 0 {
+			place++
+		}
+		if err := tx.putStep(t, c, place); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx *Tx) putStep(t *todo.Task, c todo.ChecklistItem, place int) error {
+	return tx.conn.exec(`INSERT INTO checklist_items (user_id, list_id, task_id, item_id, position, name, checked, checked_at, created)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (user_id, list_id, task_id, item_id) DO UPDATE SET name = excluded.name, checked = excluded.checked, checked_at = excluded.checked_at`,
+		text(tx.as.User), text(t.ListID), text(t.ID), text(c.ID), integer(int64(place)), text(c.Name), boolean(c.Checked), instant(c.CheckedAt), instant(c.Created))
+}
+
+// lastPlace is the highest position that the query finds, or -1.
+func (tx *Tx) lastPlace(q string, args ...value) (place int, err error) {
+	place = -1
+	err = tx.conn.query(q, func(r *row) error {
+		if !r.null() {
+			place = int(r.int())
+		}
+		return nil
+	}, args...)
+	return place, err
+}
+
+// DeleteTask removes the task id of a list with its children. The error is as
+// that of Task.
+func (tx *Tx) DeleteTask(list, id string) error {
+	found := false
+	err := tx.conn.query(`DELETE FROM tasks WHERE user_id = ? AND list_id = ? AND task_id = ? RETURNING 1`,
+		func(*row) error { found = true; return nil }, text(tx.as.User), text(list), text(id))
+	if err != nil {
+		return err
+	}
+	if !found {
+		return tx.explainMissing(list, id)
+	}
+	_, err = tx.logChange(TaskChange, Deleted, list, id)
+	return err
+}
+
+// taskValues are the columns that InsertTask and UpdateTask have in common, in
+// their order.
+func taskValues(t *todo.Task) ([]value, error) {
+	categories, recurrence := null(), null()
+	if len(t.Categories) > 0 {
+		b, err := json.Marshal(t.Categories)
+		if err != nil {
+			return nil, err
+		}
+		categories = text(string(b))
+	}
+	if t.Recurrence != nil {
+		b, err := json.Marshal(t.Recurrence)
+		if err != nil {
+			return nil, err
+		}
+		recurrence = text(string(b))
+	}
+	return append(make([]value, 0, 26),
+		integer(t.Version), text(t.Title), integer(int64(t.Status)), integer(int64(t.Importance)), text(t.Body.Content), integer(int64(t.Body.Type)), categories, instant(t.Modified),
+		instant(t.Due.At), zone(t.Due), instant(t.Start.At), zone(t.Start), instant(t.Completed.At), instant(t.Reminder.At), zone(t.Reminder), boolean(t.ReminderOn), recurrence, integer(int64(t.Occurrence)),
+		integer(int64(len(t.ChecklistItems))), integer(int64(len(t.LinkedResources)))), nil
+}
+
+func instant(t time.Time) value {
+	if t.IsZero() {
+		return null()
+	}
+	return integer(t.UnixMicro())
+}
+
+func zone(d todo.DateTime) value {
+	if d.Zone == "" {
+		return null()
+	}
+	return text(d.Zone)
+}
+
+func boolean(b bool) value {
+	if b {
+		return integer(1)
+	}
+	return integer(0)
+}

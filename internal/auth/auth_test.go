@@ -35,7 +35,7 @@ var errStore = context.DeadlineExceeded
 
 // users knows everybody but ghost.
 func users(_ context.Context, id string) error {
-	if id == ghost {
+	if id == ghost || id == "" {
 		return &todo.Error{Kind: todo.NoSuchUser, Message: "There is no such user."}
 	}
 	return nil

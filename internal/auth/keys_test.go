@@ -1,7 +1,9 @@
 package auth
 
 import (
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
@@ -143,24 +145,15 @@ func openText(t *testing.T, text string) *Keys {
 	return k
 }
 
-func TestOpenKeysRefusesADamagedFile(t *testing.T) {
-	t.Parallel()
+// damagedFiles are contents of issuer.json by what is wrong with them.
+func damagedFiles(t *testing.T) map[string]string {
+	t.Helper()
 	i := newIssuer(t)
-	file := i.file()
-	good := i.keys.ring[0].jwk
+	file, good := i.file(), i.keys.ring[0].jwk
 	keys := func(keys ...any) string { return file.with("keys", keys).json() }
-	other := func(change func(k *jose.JSONWebKey)) string {
-		k := good
-		change(&k)
-		return keys(k)
-	}
-	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	swapped := func(name string, value any) string {
+	changed := func(name string, value any) string {
 		var k members
-		text, err := json.Marshal(good)
+		text, err := good.MarshalJSON()
 		if err == nil {
 			err = json.Unmarshal(text, &k)
 		}
@@ -169,30 +162,49 @@ func TestOpenKeysRefusesADamagedFile(t *testing.T) {
 		}
 		return keys(k.with(name, value))
 	}
-	for _, tt := range []struct{ name, text string }{
-		{"empty", ""},
-		{"zeros", strings.Repeat("\x00", 512)},
-		{"cut off", file.json()[:700]},
-		{"no tenant", file.without("tenantId").json()},
-		{"tenant is no GUID", file.with("tenantId", "common").json()},
-		{"tenant in upper case", file.with("tenantId", "ABCDEF00-2222-4333-8444-555555555555").json()},
-		{"no keys", file.without("keys").json()},
-		{"empty list", keys()},
-		{"a key twice", keys(good, good)},
-		{"public half only", keys(good.Public())},
-		{"no kid", other(func(k *jose.JSONWebKey) { k.KeyID = "" })},
-		{"another kid", other(func(k *jose.JSONWebKey) { k.KeyID = i.ecKID() })},
-		{"another alg", other(func(k *jose.JSONWebKey) { k.Algorithm = "PS256" })},
-		{"a secret", other(func(k *jose.JSONWebKey) { k.Key = []byte("0123456789abcdef") })},
-		{"a key too short", other(func(k *jose.JSONWebKey) { k.Key = newRSA(t, 1024) })},
-		{"another curve", other(func(k *jose.JSONWebKey) { k.Key = p384 })},
-		{"another modulus", swapped("n", b64(strings.Repeat("\xff", 256)))},
-		{"another exponent", swapped("d", b64(strings.Repeat("\x11", 256)))},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
+	other := func(alg string, private any) string { // a key that is all right in itself
+		k := jose.JSONWebKey{Key: private, Algorithm: alg, Use: "sig"}
+		thumbprint, err := k.Thumbprint(crypto.SHA256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.KeyID = b64(string(thumbprint))
+		return keys(k)
+	}
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{
+		"empty":                "",
+		"zeros":                strings.Repeat("\x00", 512),
+		"cut off":              file.json()[:700],
+		"no tenant":            file.without("tenantId").json(),
+		"tenant is no GUID":    file.with("tenantId", "common").json(),
+		"tenant in upper case": file.with("tenantId", "ABCDEF00-2222-4333-8444-555555555555").json(),
+		"no keys":              file.without("keys").json(),
+		"empty list":           keys(),
+		"a key twice":          keys(good, good),
+		"public half only":     keys(good.Public()),
+		"no kid":               changed("kid", ""),
+		"another kid":          changed("kid", i.ecKID()),
+		"another alg":          changed("alg", "PS256"),
+		"another modulus":      changed("n", b64(strings.Repeat("\xff", 256))),
+		"another exponent":     changed("d", b64(strings.Repeat("\x11", 256))),
+		"a secret":             keys(members{"kty": "oct", "k": b64("0123456789abcdef"), "kid": "a", "alg": "HS256"}),
+		"a key too short":      other("RS256", newRSA(t, 1024)),
+		"another curve":        other("ES256", p384),
+		"another type":         other("EdDSA", ed25519.NewKeyFromSeed(make([]byte, 32))),
+	}
+}
+
+func TestOpenKeysRefusesADamagedFile(t *testing.T) {
+	t.Parallel()
+	for name, text := range damagedFiles(t) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), issuerName)
-			if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			k, err := OpenKeys(filepath.Dir(path))
@@ -207,7 +219,7 @@ func TestOpenKeysRefusesADamagedFile(t *testing.T) {
 			if len(err.Error()) > 600 {
 				t.Errorf("the error may hold a key: %v", err)
 			}
-			if left, err := os.ReadFile(path); err != nil || string(left) != tt.text {
+			if left, err := os.ReadFile(path); err != nil || string(left) != text {
 				t.Errorf("the file was changed (%v)", err)
 			}
 		})

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"context"
 	"slices"
 	"time"
 )
@@ -28,18 +27,4 @@ func (p Principal) Has(scope string) bool {
 		return slices.Contains(p.Roles, scope)
 	}
 	return slices.Contains(p.Scopes, scope)
-}
-
-type principalKey struct{}
-
-// NewContext returns a context that carries the principal of a request.
-func NewContext(ctx context.Context, p Principal) context.Context {
-	return context.WithValue(ctx, principalKey{}, p)
-}
-
-// FromContext returns the principal of a request, and false when no principal
-// was put into the context.
-func FromContext(ctx context.Context) (Principal, bool) {
-	p, ok := ctx.Value(principalKey{}).(Principal)
-	return p, ok
 }

@@ -266,6 +266,8 @@ func claimRows() []row {
 		control("C66+", "exp 59 s ago", after("exp", -59)),
 		forged("C66+", "exp 60 s ago", after("exp", -60)),
 		forged("C68", "exp negative", claim("exp", -1)),
+		forged("C68+", "nbf negative", claim("nbf", -1)),
+		forged("C69+", "nbf 1e300", claim("nbf", 1e300)),
 		forged("C69", "exp 1e300", claim("exp", 1e300)),
 		forged("C69+", "exp 1e400", func(i *issuer) string {
 			return signText(i.header().json(), strings.Replace(i.claims().without("exp").json(), "{", `{"exp":1e400,`, 1), rs256(i.rsa))

@@ -75,10 +75,16 @@ func TestMintedTokensAreAccepted(t *testing.T) {
 		want  Principal
 	}{
 		{"shortest", Grant{ID: ada, Lifetime: 1}, Principal{Scopes: []string{}, Expires: testTime().Add(time.Second)}},
-		{"longest", Grant{ID: ada, Lifetime: MaxLifetime, Scopes: []string{"Tasks.Read"}},
-			Principal{Scopes: []string{"Tasks.Read"}, Expires: testTime().Add(24 * time.Hour)}},
-		{"names beyond ASCII", Grant{ID: ada, DisplayName: "アダ \"\\\u2028", Lifetime: time.Hour},
-			Principal{Scopes: []string{}, Expires: testTime().Add(time.Hour)}},
+		{
+			"longest",
+			Grant{ID: ada, Lifetime: MaxLifetime, Scopes: []string{"Tasks.Read"}},
+			Principal{Scopes: []string{"Tasks.Read"}, Expires: testTime().Add(24 * time.Hour)},
+		},
+		{
+			"names beyond ASCII",
+			Grant{ID: ada, DisplayName: "アダ \"\\\u2028", Lifetime: time.Hour},
+			Principal{Scopes: []string{}, Expires: testTime().Add(time.Hour)},
+		},
 	} {
 		token, err := keys.Mint(tt.grant, testTime())
 		if err != nil {
@@ -135,8 +141,10 @@ func TestParseScopes(t *testing.T) {
 	}{
 		{"Tasks.Read", []string{"Tasks.Read"}},
 		{" tasks.readwrite  USER.READ\n", []string{"Tasks.ReadWrite", "User.Read"}},
-		{"https://graph.microsoft.com/Tasks.Read.Shared HTTPS://Graph.Microsoft.com/tasks.readwrite.shared",
-			[]string{"Tasks.Read.Shared", "Tasks.ReadWrite.Shared"}},
+		{
+			"https://graph.microsoft.com/Tasks.Read.Shared HTTPS://Graph.Microsoft.com/tasks.readwrite.shared",
+			[]string{"Tasks.Read.Shared", "Tasks.ReadWrite.Shared"},
+		},
 		{"User.Read user.read https://graph.microsoft.com/User.Read", []string{"User.Read"}},
 		{strings.Join(knownScopes(), " "), knownScopes()},
 	} {

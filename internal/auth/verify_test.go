@@ -171,18 +171,6 @@ func TestPrincipalHas(t *testing.T) {
 	}
 }
 
-func TestContext(t *testing.T) {
-	t.Parallel()
-	if p, ok := FromContext(t.Context()); ok {
-		t.Errorf("an empty context has the principal %+v", p)
-	}
-	want := Principal{User: ada, Scopes: []string{"Tasks.Read"}}
-	got, ok := FromContext(NewContext(t.Context(), want))
-	if diff := cmp.Diff(want, got); !ok || diff != "" {
-		t.Errorf("principal of the context: %v\n%s", ok, diff)
-	}
-}
-
 // A good token is verified once; what may change is asked on every request.
 func TestCache(t *testing.T) {
 	t.Parallel()
@@ -322,12 +310,18 @@ func TestChallenge(t *testing.T) {
 		want string
 	}{
 		{"no token", &TokenError{Message: "Access token is empty."}, plain},
-		{"refused", &TokenError{Message: "It is expired.", Challenge: "invalid_token", Sent: true},
-			plain + `, error="invalid_token", error_description="It is expired."`},
-		{"message with marks", &TokenError{Message: "A \"b\" \\ c\r\nX-Evil: é", Challenge: "invalid_token", Sent: true},
-			plain + `, error="invalid_token", error_description="A 'b' ' c  X-Evil:  "`},
-		{"signed out everywhere", &TokenError{Message: "Sign in.", Challenge: "insufficient_claims", Sent: true, Claims: `{"access_token":{}}`},
-			plain + `, error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ=="`},
+		{
+			"refused", &TokenError{Message: "It is expired.", Challenge: "invalid_token", Sent: true},
+			plain + `, error="invalid_token", error_description="It is expired."`,
+		},
+		{
+			"message with marks", &TokenError{Message: "A \"b\" \\ c\r\nX-Evil: é", Challenge: "invalid_token", Sent: true},
+			plain + `, error="invalid_token", error_description="A 'b' ' c  X-Evil:  "`,
+		},
+		{
+			"signed out everywhere", &TokenError{Message: "Sign in.", Challenge: "insufficient_claims", Sent: true, Claims: `{"access_token":{}}`},
+			plain + `, error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ=="`,
+		},
 	} {
 		for _, base := range []string{"https://duly.example.org", "https://duly.example.org/"} {
 			if got := Challenge(base, tt.err); got != tt.want {

@@ -129,7 +129,7 @@ func (p *jsonParser) array(depth int) error {
 // escaped.
 func (p *jsonParser) str() (string, error) {
 	start := p.i + 1
-	for i := start; i < len(p.src); i++ {
+	for i := skipPlain(p.src, start); i < len(p.src); i = skipPlain(p.src, i+1) {
 		switch c := p.src[i]; {
 		case c == '"':
 			p.i = i + 1

@@ -90,6 +90,7 @@ func play(t *testing.T, file string) {
 				t.Fatal(err)
 			}
 			time.Sleep(duration)
+			clear(p.tokens) // they live for a day
 			continue
 		}
 		if i++; i == len(archive.Files) {
@@ -246,9 +247,12 @@ var (
 	opaque  = regexp.MustCompile(`[-\w]{23}=|[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	etags   = regexp.MustCompile(`W/\\?"([A-Za-z0-9+/=]{24})\\?"`)
 	unnamed = regexp.MustCompile(`("(?:client-)?request-id": ")[^"]*"`)
+	small   = regexp.MustCompile(`([{\[])\n\s+([^{}\[\]]*?)\n\s*([}\]])`) // holds no other object or array
+	newline = regexp.MustCompile(`\n\s+`)
 )
 
-// pretty indents a body and takes out what is new in every answer.
+// pretty indents a body and takes out what is new in every answer. What fits
+// on a line stands on one.
 func pretty(t *testing.T, body []byte) string {
 	t.Helper()
 	if len(body) == 0 {
@@ -258,7 +262,15 @@ func pretty(t *testing.T, body []byte) string {
 	if err := json.Indent(&b, body, "", "  "); err != nil {
 		t.Fatalf("%v in %s", err, body)
 	}
-	return strings.ReplaceAll(unnamed.ReplaceAllString(b.String(), `$1*"`), "%3D')", "=')")
+	text := strings.ReplaceAll(unnamed.ReplaceAllString(b.String(), `$1*"`), "%3D')", "=')")
+	return small.ReplaceAllStringFunc(text, func(s string) string {
+		part := small.FindStringSubmatch(s)
+		line := part[1] + newline.ReplaceAllString(part[2], " ") + part[3]
+		if len(line) > 140 {
+			return s
+		}
+		return line
+	})
 }
 
 // record writes an answer into a, with the headers that a names already.
@@ -318,4 +330,3 @@ func (p *player) name(value, kind string, names *[]string) {
 		}
 	}
 }
-

@@ -11,18 +11,18 @@ import (
 	"github.com/duly-todo/duly/internal/todo"
 )
 
-func name(s string) Segment { return Segment{Name: s, Raw: s} }
+func seg(s string) Segment { return Segment{Name: s, Raw: s} }
 
-func cut(name, raw string) Segment { return Segment{Name: name, Raw: raw} }
+func segCut(name, raw string) Segment { return Segment{Name: name, Raw: raw} }
 
-func key(s string) Segment { return Segment{Name: s, Raw: s, Key: true} }
+func segKey(s string) Segment { return Segment{Name: s, Raw: s, Key: true} }
 
-func named(name, s string) Segment { return Segment{Name: s, Raw: s, Key: true, KeyName: name} }
+func segNamed(name, s string) Segment { return Segment{Name: s, Raw: s, Key: true, KeyName: name} }
 
 func TestParsePath(t *testing.T) {
 	t.Parallel()
 	lists := func(more ...Segment) []Segment {
-		return append([]Segment{name("me"), name("todo"), name("lists")}, more...)
+		return append([]Segment{seg("me"), seg("todo"), seg("lists")}, more...)
 	}
 	tests := []struct {
 		name, path string
@@ -34,60 +34,60 @@ func TestParsePath(t *testing.T) {
 		{"no slash in front", "me/todo/lists", lists()},
 		{"slash at the end", "/me/todo/lists/", lists()},
 		{"slashes at the end", "/me/todo/lists//", lists()},
-		{"case is kept", "/ME/todo/Lists", []Segment{name("ME"), name("todo"), name("Lists")}},
-		{"user", "/users/87d349ed-44d7-43e1-9a83-5f2406dee5bd/todo", []Segment{name("users"), name("87d349ed-44d7-43e1-9a83-5f2406dee5bd"), name("todo")}},
-		{"user name", "/users/ann@x.example", []Segment{name("users"), name("ann@x.example")}},
-		{"user name with a quote", "/users/o'brien@x.example", []Segment{name("users"), name("o'brien@x.example")}},
-		{"user name like a namespace", "/users/graph.admin@x.example", []Segment{name("users"), name("graph.admin@x.example")}},
-		{"placeholder of the SDKs", "/users/me-token-to-replace/todo", []Segment{name("users"), name("me-token-to-replace"), name("todo")}},
+		{"case is kept", "/ME/todo/Lists", []Segment{seg("ME"), seg("todo"), seg("Lists")}},
+		{"user", "/users/87d349ed-44d7-43e1-9a83-5f2406dee5bd/todo", []Segment{seg("users"), seg("87d349ed-44d7-43e1-9a83-5f2406dee5bd"), seg("todo")}},
+		{"user name", "/users/ann@x.example", []Segment{seg("users"), seg("ann@x.example")}},
+		{"user name with a quote", "/users/o'brien@x.example", []Segment{seg("users"), seg("o'brien@x.example")}},
+		{"user name like a namespace", "/users/graph.admin@x.example", []Segment{seg("users"), seg("graph.admin@x.example")}},
+		{"placeholder of the SDKs", "/users/me-token-to-replace/todo", []Segment{seg("users"), seg("me-token-to-replace"), seg("todo")}},
 
-		{"id between slashes", "/me/todo/lists/AQMk-_AB==/tasks/AB=/checklistItems", lists(name("AQMk-_AB=="), name("tasks"), name("AB="), name("checklistItems"))},
-		{"id escaped", "/me/todo/lists/AQMk%3D%3d", lists(name("AQMk=="))},
-		{"id with an escaped slash", "/me/todo/lists/a%2Fb%2fc", lists(name("a/b/c"))},
-		{"id escaped twice is decoded once", "/me/todo/lists/a%253D", lists(name("a%3D"))},
-		{"plus is plus", "/me/todo/lists/a+b", lists(name("a+b"))},
-		{"alias", "/me/todo/lists/tasks/tasks", lists(name("tasks"), name("tasks"))},
+		{"id between slashes", "/me/todo/lists/AQMk-_AB==/tasks/AB=/checklistItems", lists(seg("AQMk-_AB=="), seg("tasks"), seg("AB="), seg("checklistItems"))},
+		{"id escaped", "/me/todo/lists/AQMk%3D%3d", lists(seg("AQMk=="))},
+		{"id with an escaped slash", "/me/todo/lists/a%2Fb%2fc", lists(seg("a/b/c"))},
+		{"id escaped twice is decoded once", "/me/todo/lists/a%253D", lists(seg("a%3D"))},
+		{"plus is plus", "/me/todo/lists/a+b", lists(seg("a+b"))},
+		{"alias", "/me/todo/lists/tasks/tasks", lists(seg("tasks"), seg("tasks"))},
 
-		{"quoted key", "/me/todo/lists('AQ%3D%3D')/tasks('B=')/checklistItems/", lists(key("AQ=="), name("tasks"), key("B="), name("checklistItems"))},
-		{"mixed", "/me/todo/lists/A/tasks('B')", lists(name("A"), name("tasks"), key("B"))},
-		{"quotes escaped", "/me/todo/lists(%27A%27)", lists(key("A"))},
-		{"parentheses escaped", "/me/todo/lists%28'A'%29", lists(key("A"))},
-		{"quote in a key", "/users('o''brien@x.example')", []Segment{name("users"), key("o'brien@x.example")}},
-		{"quotes in a key, escaped", "/users('o%27%27brien%27%27')", []Segment{name("users"), key("o'brien'")}},
-		{"only quotes in a key", "/users('''''')", []Segment{name("users"), key("''")}},
-		{"anything in a quoted key", "/me/todo/lists('a(b)=,%20%2F c')", lists(key("a(b)=, / c"))},
-		{"unquoted key", "/users(87d349ed-44d7-43e1-9a83-5f2406dee5bd)/todo", []Segment{name("users"), key("87d349ed-44d7-43e1-9a83-5f2406dee5bd"), name("todo")}},
-		{"unquoted key with equals signs", "/me/todo/lists(AQ==)/tasks(B=)", lists(key("AQ=="), name("tasks"), key("B="))},
-		{"unquoted key of one word and more", "/me/todo/lists(A-B=C)", lists(key("A-B=C"))},
-		{"alternate key", "/users(userPrincipalName='a@b')", []Segment{name("users"), named("userPrincipalName", "a@b")}},
-		{"named key", "/me/todo/lists(id='AQ==')", lists(named("id", "AQ=="))},
-		{"named key, unquoted", "/me/todo/lists(id=AQ==)", lists(named("id", "AQ=="))},
-		{"typed key", "/users(guid'87d349ed')", []Segment{name("users"), key("87d349ed")}},
+		{"quoted key", "/me/todo/lists('AQ%3D%3D')/tasks('B=')/checklistItems/", lists(segKey("AQ=="), seg("tasks"), segKey("B="), seg("checklistItems"))},
+		{"mixed", "/me/todo/lists/A/tasks('B')", lists(seg("A"), seg("tasks"), segKey("B"))},
+		{"quotes escaped", "/me/todo/lists(%27A%27)", lists(segKey("A"))},
+		{"parentheses escaped", "/me/todo/lists%28'A'%29", lists(segKey("A"))},
+		{"quote in a key", "/users('o''brien@x.example')", []Segment{seg("users"), segKey("o'brien@x.example")}},
+		{"quotes in a key, escaped", "/users('o%27%27brien%27%27')", []Segment{seg("users"), segKey("o'brien'")}},
+		{"only quotes in a key", "/users('''''')", []Segment{seg("users"), segKey("''")}},
+		{"anything in a quoted key", "/me/todo/lists('a(b)=,%20%2F c')", lists(segKey("a(b)=, / c"))},
+		{"unquoted key", "/users(87d349ed-44d7-43e1-9a83-5f2406dee5bd)/todo", []Segment{seg("users"), segKey("87d349ed-44d7-43e1-9a83-5f2406dee5bd"), seg("todo")}},
+		{"unquoted key with equals signs", "/me/todo/lists(AQ==)/tasks(B=)", lists(segKey("AQ=="), seg("tasks"), segKey("B="))},
+		{"unquoted key of one word and more", "/me/todo/lists(A-B=C)", lists(segKey("A-B=C"))},
+		{"alternate key", "/users(userPrincipalName='a@b')", []Segment{seg("users"), segNamed("userPrincipalName", "a@b")}},
+		{"named key", "/me/todo/lists(id='AQ==')", lists(segNamed("id", "AQ=="))},
+		{"named key, unquoted", "/me/todo/lists(id=AQ==)", lists(segNamed("id", "AQ=="))},
+		{"typed key", "/users(guid'87d349ed')", []Segment{seg("users"), segKey("87d349ed")}},
 
-		{"delta", "/me/todo/lists/delta", lists(name("delta"))},
-		{"delta()", "/me/todo/lists/delta()", lists(cut("delta", "delta()"))},
-		{"delta() escaped", "/me/todo/lists/delta%28%29", lists(cut("delta", "delta()"))},
-		{"microsoft.graph.delta", "/me/todo/lists/microsoft.graph.delta", lists(cut("delta", "microsoft.graph.delta"))},
-		{"microsoft.graph.delta()", "/me/todo/lists/microsoft.graph.delta()", lists(cut("delta", "microsoft.graph.delta()"))},
-		{"graph.delta()", "/me/todo/lists/graph.delta()", lists(cut("delta", "graph.delta()"))},
-		{"namespace in any case", "/me/todo/lists/Microsoft.Graph.Delta", lists(cut("Delta", "Microsoft.Graph.Delta"))},
-		{"namespace alone", "/me/todo/lists/graph.", lists(name("graph."))},
-		{"action", "/attachments/microsoft.graph.createUploadSession", []Segment{name("attachments"), cut("createUploadSession", "microsoft.graph.createUploadSession")}},
-		{"action of a subscription", "/subscriptions/7/reauthorize", []Segment{name("subscriptions"), name("7"), name("reauthorize")}},
-		{"cast", "/attachments/A/Microsoft.graph.taskFileAttachment", []Segment{name("attachments"), name("A"), cut("taskFileAttachment", "Microsoft.graph.taskFileAttachment")}},
-		{"qualified name with a key", "/graph.todoTask('A')", []Segment{cut("todoTask", "graph.todoTask"), key("A")}},
-		{"name of an extension", "/extensions/microsoft.graph.openTypeExtension.com.contoso.x", []Segment{name("extensions"), name("microsoft.graph.openTypeExtension.com.contoso.x")}},
-		{"name of an extension like a function", "/extensions/graph.x", []Segment{name("extensions"), cut("x", "graph.x")}},
-		{"count", "/me/todo/lists/$count", lists(name("$count"))},
-		{"count escaped", "/me/todo/lists/%24count", lists(name("$count"))},
-		{"property", "/attachments/A/$value", []Segment{name("attachments"), name("A"), name("$value")}},
+		{"delta", "/me/todo/lists/delta", lists(seg("delta"))},
+		{"delta()", "/me/todo/lists/delta()", lists(segCut("delta", "delta()"))},
+		{"delta() escaped", "/me/todo/lists/delta%28%29", lists(segCut("delta", "delta()"))},
+		{"microsoft.graph.delta", "/me/todo/lists/microsoft.graph.delta", lists(segCut("delta", "microsoft.graph.delta"))},
+		{"microsoft.graph.delta()", "/me/todo/lists/microsoft.graph.delta()", lists(segCut("delta", "microsoft.graph.delta()"))},
+		{"graph.delta()", "/me/todo/lists/graph.delta()", lists(segCut("delta", "graph.delta()"))},
+		{"namespace in any case", "/me/todo/lists/Microsoft.Graph.Delta", lists(segCut("Delta", "Microsoft.Graph.Delta"))},
+		{"namespace alone", "/me/todo/lists/graph.", lists(seg("graph."))},
+		{"action", "/attachments/microsoft.graph.createUploadSession", []Segment{seg("attachments"), segCut("createUploadSession", "microsoft.graph.createUploadSession")}},
+		{"action of a subscription", "/subscriptions/7/reauthorize", []Segment{seg("subscriptions"), seg("7"), seg("reauthorize")}},
+		{"cast", "/attachments/A/Microsoft.graph.taskFileAttachment", []Segment{seg("attachments"), seg("A"), segCut("taskFileAttachment", "Microsoft.graph.taskFileAttachment")}},
+		{"qualified name with a key", "/graph.todoTask('A')", []Segment{segCut("todoTask", "graph.todoTask"), segKey("A")}},
+		{"name of an extension", "/extensions/microsoft.graph.openTypeExtension.com.contoso.x", []Segment{seg("extensions"), seg("microsoft.graph.openTypeExtension.com.contoso.x")}},
+		{"name of an extension like a function", "/extensions/graph.x", []Segment{seg("extensions"), segCut("x", "graph.x")}},
+		{"count", "/me/todo/lists/$count", lists(seg("$count"))},
+		{"count escaped", "/me/todo/lists/%24count", lists(seg("$count"))},
+		{"property", "/attachments/A/$value", []Segment{seg("attachments"), seg("A"), seg("$value")}},
 
-		{"function without parameters", "/supportedTimeZones()", []Segment{cut("supportedTimeZones", "supportedTimeZones()")}},
-		{"function with a parameter", "/supportedTimeZones(TimeZoneStandard='Iana')", []Segment{name("supportedTimeZones"), named("TimeZoneStandard", "Iana")}},
-		{"function with an enumeration", "/supportedTimeZones(TimeZoneStandard=microsoft.graph.timeZoneStandard'Iana')", []Segment{name("supportedTimeZones"), named("TimeZoneStandard", "Iana")}},
-		{"function with both", "/microsoft.graph.supportedTimeZones(timezonestandard=Microsoft.Graph.TimeZoneStandard%27windows%27)", []Segment{cut("supportedTimeZones", "microsoft.graph.supportedTimeZones"), named("timezonestandard", "windows")}},
-		{"beyond ASCII", "/extensions/%C3%A4%E2%82%AC/ü", []Segment{name("extensions"), name("ä€"), name("ü")}},
-		{"32 segments", strings.Repeat("/a", 32), strings32()},
+		{"function without parameters", "/supportedTimeZones()", []Segment{segCut("supportedTimeZones", "supportedTimeZones()")}},
+		{"function with a parameter", "/supportedTimeZones(TimeZoneStandard='Iana')", []Segment{seg("supportedTimeZones"), segNamed("TimeZoneStandard", "Iana")}},
+		{"function with an enumeration", "/supportedTimeZones(TimeZoneStandard=microsoft.graph.timeZoneStandard'Iana')", []Segment{seg("supportedTimeZones"), segNamed("TimeZoneStandard", "Iana")}},
+		{"function with both", "/microsoft.graph.supportedTimeZones(timezonestandard=Microsoft.Graph.TimeZoneStandard%27windows%27)", []Segment{segCut("supportedTimeZones", "microsoft.graph.supportedTimeZones"), segNamed("timezonestandard", "windows")}},
+		{"beyond ASCII", "/extensions/%C3%A4%E2%82%AC/ü", []Segment{seg("extensions"), seg("ä€"), seg("ü")}},
+		{"32 segments", strings.Repeat("/a", 32), manySegments()},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -103,10 +103,10 @@ func TestParsePath(t *testing.T) {
 	}
 }
 
-func strings32() []Segment {
+func manySegments() []Segment {
 	all := make([]Segment, 32)
 	for i := range all {
-		all[i] = name("a")
+		all[i] = seg("a")
 	}
 	return all
 }

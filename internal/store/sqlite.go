@@ -31,6 +31,7 @@ type sqliteEngine struct {
 
 	mu     sync.RWMutex // read-held while sending on jobs, so that close cannot close it meanwhile
 	closed bool
+	stop   chan struct{} // closed with closed
 	done   chan struct{} // closed when the writer has stopped
 }
 
@@ -54,7 +55,7 @@ func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
 	if err := migrate(ctx, w); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
-	e := &sqliteEngine{path: path, jobs: make(chan *job, maxBatch), done: make(chan struct{})}
+	e := &sqliteEngine{path: path, jobs: make(chan *job, maxBatch), stop: make(chan struct{}), done: make(chan struct{})}
 	if path != Memory {
 		e.readers = make(chan *conn, 4*runtime.GOMAXPROCS(0))
 		for range cap(e.readers) {
@@ -74,6 +75,7 @@ func (e *sqliteEngine) close() error {
 	}
 	e.closed = true
 	close(e.jobs)
+	close(e.stop)
 	e.mu.Unlock()
 	<-e.done
 	var errs []error
@@ -117,16 +119,12 @@ func (e *sqliteEngine) view(ctx context.Context, fn func(*conn) error) error {
 	var c *conn
 	select {
 	case c = <-e.readers:
+	case <-e.stop:
+		return ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	defer func() { e.readers <- c }()
-	e.mu.RLock()
-	closed := e.closed
-	e.mu.RUnlock()
-	if closed {
-		return ErrClosed
-	}
 	if c == nil {
 		var err error
 		if c, err = openConn(e.path, sqlite.OpenReadOnly, readerPragma); err != nil {

@@ -5,6 +5,7 @@ package todo
 
 import (
 	"fmt"
+	"sort"
 	"time"
 	"unicode/utf8"
 )
@@ -60,8 +61,7 @@ func (d DateTime) wall(loc *time.Location) int64 {
 	if loc == time.UTC {
 		return d.At.Unix()
 	}
-	_, offset := d.At.In(loc).Zone()
-	return d.At.Unix() + int64(offset)
+	return d.At.Unix() + offsetAt(d.At.Unix(), loc)
 }
 
 const (
@@ -100,25 +100,31 @@ func zoneOrUTC(name string) *time.Location {
 // skips that reading, it is as long after the change as the reading is into the
 // gap (the rule of RFC 5545, 3.3.5), and change is the moment of the change;
 // otherwise change equals the instant.
+//
+// It does without Time.ZoneBounds, which on the last day of a leap year may say
+// that a zone's offset ended before the time asked about.
 func instant(wall int64, loc *time.Location) (unix, change int64) {
 	if loc == time.UTC {
 		return wall, wall
 	}
-	// No zone was ever 16 hours from UTC. From there on each turn takes the next
-	// offset that was in force, of which 32 hours hold very few.
-	t := time.Unix(wall-16*60*60, 0).In(loc)
-	for first := true; ; first = false {
-		_, offset := t.Zone()
-		start, end := t.ZoneBounds()
-		at := wall - int64(offset)
-		if !first && at < start.Unix() {
-			return unix, start.Unix()
-		}
-		if unix = at; end.IsZero() || unix < end.Unix() {
-			return unix, unix
-		}
-		t = end
+	before := offsetAt(wall-16*60*60, loc) // no zone was ever 16 hours from UTC
+	unix = wall - before
+	after := offsetAt(unix, loc)
+	if after == before {
+		return unix, unix
 	}
+	late := wall - after
+	if offsetAt(late, loc) == after {
+		return late, late
+	}
+	skipped := sort.Search(int(unix-late), func(n int) bool { return offsetAt(late+int64(n), loc) == after })
+	return unix, late + int64(skipped)
+}
+
+// offsetAt is how many seconds the clock of loc is ahead of UTC.
+func offsetAt(unix int64, loc *time.Location) int64 {
+	_, offset := time.Unix(unix, 0).In(loc).Zone()
+	return int64(offset)
 }
 
 // ParseDateTime reads the two halves of a dateTimeTimeZone; member is the name

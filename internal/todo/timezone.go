@@ -9,7 +9,7 @@ import (
 
 //go:generate go run ./genzones
 
-// maxZoneName bounds, in bytes, the name of a zone; the longest known has 35.
+// maxZoneName bounds, in bytes, the name of a zone; the longest known has 32.
 const maxZoneName = 100
 
 // utcAlias is the name that Exchange gives to UTC in iCalendar.

@@ -20,7 +20,7 @@ const contentType = "application/json;odata.metadata=minimal;odata.streaming=tru
 
 // answer sends the status and body, compressed where the client takes it.
 func (r *request) answer(status int, body []byte) {
-	r.sent = true
+	r.status = status
 	if len(body) == 0 {
 		r.w.WriteHeader(status)
 		return

@@ -74,7 +74,7 @@ type request struct {
 
 	header http.Header
 	out    []byte // a buffer for the body
-	sent   bool
+	status int    // of the answer; 0 while there is none
 }
 
 // ServeHTTP answers one request.
@@ -97,6 +97,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if err := s.serve(r); err != nil {
 		s.fail(r, err)
 	}
+	s.logRequest(r)
+}
+
+// logRequest writes the one line of a request. It names the route as the table
+// has it: ids, bodies, titles and tokens are nobody's business.
+func (s *Server) logRequest(r *request) {
+	if !s.log.Enabled(r.Context(), slog.LevelInfo) {
+		return
+	}
+	route := "-"
+	if r.node != nil && r.node.routes[r.Method] != nil {
+		route = r.node.routes[r.Method].path
+	}
+	s.log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+		slog.String("method", r.Method), slog.String("version", r.version), slog.String("route", route),
+		slog.Int("status", r.status), slog.Duration("took", s.now().Sub(r.now)),
+		slog.String("request-id", r.id), slog.String("user", r.principal.User), slog.String("app", r.principal.App))
 }
 
 // commonHeaders sets what every answer carries (semantics §1).
@@ -149,7 +166,7 @@ func (s *Server) serve(r *request) (err error) {
 	if err := rt.serve(s, r); err != nil {
 		return err
 	}
-	if !r.sent {
+	if r.status == 0 {
 		return errors.New("the handler gave no answer")
 	}
 	return nil

@@ -3,6 +3,7 @@ package duly
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"net/url"
@@ -21,6 +22,10 @@ type Config struct {
 	// means that everything is kept in memory and is gone with the Server.
 	DataDir string
 
+	// Existing makes [New] fail with [ErrNoData] where DataDir holds no data yet,
+	// instead of making some.
+	Existing bool
+
 	// BaseURL is the scheme and host that links in answers begin with, such as
 	// "https://todo.example.org". Empty means those that each client used.
 	BaseURL string
@@ -37,8 +42,17 @@ type Config struct {
 	// Now tells the time; time.Now if nil.
 	Now func() time.Time
 
-	// Log receives a line for each failure of the server; nothing is logged if nil.
+	// Log receives a line for each request and each failure; nothing is logged if nil.
 	Log *slog.Logger
+}
+
+// ErrNoData says that a folder holds no data of Duly's.
+var ErrNoData = errors.New("there is no data of Duly's")
+
+// Validate says what is wrong with the values of c. It touches no files.
+func (c Config) Validate() error {
+	_, err := c.check()
+	return err
 }
 
 // check completes c and says what is wrong with it.
@@ -63,11 +77,25 @@ func (c *Config) database() (string, error) {
 	if c.DataDir == "" {
 		return store.Memory, nil
 	}
+	path := filepath.Join(c.DataDir, "duly.db")
+	if c.Existing {
+		_, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("%w in %s", ErrNoData, c.DataDir)
+		}
+		return path, err
+	}
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return "", fmt.Errorf("making the data folder: %w", err)
 	}
-	if info, err := os.Stat(c.DataDir); err != nil || !info.IsDir() {
-		return "", errors.Join(fmt.Errorf("the data folder %s is not a folder", c.DataDir), err)
+	// SQLite would make a file that other accounts may read where the folder lets
+	// them. One that exists is left alone: closing it would drop SQLite's locks.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err == nil {
+		err = f.Close()
 	}
-	return filepath.Join(c.DataDir, "duly.db"), nil
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("making the database: %w", err)
+	}
+	return path, nil
 }

@@ -1,13 +1,15 @@
 // Package duly is a To Do server that speaks Microsoft Graph, as a Go value.
 //
 // [New] opens a server; it is an [http.Handler] for the paths below /v1.0 and
-// /beta. Package todotest starts one inside a test.
+// /beta, and [Server.Serve] runs it on a listener. Package todotest starts one
+// inside a test.
 package duly
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -22,11 +24,13 @@ type Server struct {
 	db    *store.DB
 	keys  *auth.Keys
 	graph *graph.Server
+	log   *slog.Logger
 	now   func() time.Time
 }
 
 // New opens the data that c names, brings its schema up to date, and returns a
-// server for it. The caller must Close it.
+// server for it. The caller must Close it. The error is [ErrNoData] where
+// c.Existing asks for data and there is none.
 func New(ctx context.Context, c Config) (*Server, error) {
 	profile, err := c.check()
 	if err != nil {
@@ -45,7 +49,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		return nil, err
 	}
 	return &Server{
-		db: db, keys: keys, now: c.Now,
+		db: db, keys: keys, log: c.Log, now: c.Now,
 		graph: graph.New(graph.Options{
 			DB: db, Verifier: auth.NewVerifier(keys, db.UserExists, c.Now), Log: c.Log, Now: c.Now,
 			Profile: profile, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies,
@@ -82,6 +86,9 @@ func publicUser(u todo.User) User {
 // ErrUserExists says that the principal name of a new user is taken.
 var ErrUserExists = errors.New("the user exists already")
 
+// ErrNoUser says that nobody has the id or the principal name.
+var ErrNoUser = errors.New("there is no such user")
+
 // AddUser makes a user with a mailbox, in which there is the default list. The
 // ID is made by the server; the display name defaults to the principal name.
 func (s *Server) AddUser(ctx context.Context, u User) (User, error) {
@@ -96,11 +103,15 @@ func (s *Server) AddUser(ctx context.Context, u User) (User, error) {
 	return publicUser(user), err
 }
 
-// User returns the user with an id or a principal name.
+// User returns the user with an id or a principal name; the error is
+// [ErrNoUser] when there is none.
 func (s *Server) User(ctx context.Context, idOrName string) (User, error) {
 	u, err := s.db.User(ctx, idOrName)
+	if e, ok := errors.AsType[*todo.Error](err); ok && e.Kind == todo.NoSuchUser {
+		return User{}, fmt.Errorf("%w: %s", ErrNoUser, idOrName)
+	}
 	if err != nil {
-		return User{}, fmt.Errorf("there is no user %s: %w", idOrName, err)
+		return User{}, fmt.Errorf("looking for the user %s: %w", idOrName, err)
 	}
 	return publicUser(u), nil
 }

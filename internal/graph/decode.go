@@ -199,11 +199,19 @@ func decodeBody(v jsonValue) (p todo.BodyPatch, err error) {
 }
 
 // decodeDay reads a dateTimeTimeZone that is a date: due, start and completed.
-func decodeDay(v jsonValue) (todo.DateTime, error) { return decodeMoment(v, todo.ParseDay) }
+func decodeDay(v jsonValue) (d todo.Day, err error) {
+	if d.Midnight, err = decodeMoment(v, todo.ParseDay); err != nil {
+		return d, err
+	}
+	sent, err := decodeMoment(v, todo.ParseDateTime)
+	d.Sent = sent.At
+	return d, err
+}
 
 // decodeDateTime reads a dateTimeTimeZone that keeps its time: the reminder.
 func decodeDateTime(v jsonValue) (todo.DateTime, error) { return decodeMoment(v, todo.ParseDateTime) }
 
+// decodeMoment reads the parts of a dateTimeTimeZone and has them parsed.
 func decodeMoment(v jsonValue, parse func(member, dateTime, zone string) (todo.DateTime, error)) (t todo.DateTime, err error) {
 	if v, err = v.object("microsoft.graph.dateTimeTimeZone"); err != nil {
 		return t, err

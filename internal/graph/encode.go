@@ -360,9 +360,18 @@ func (e *encoder) extension(x todo.Extension) {
 	}
 	e.str("extensionName", x.Name)
 	e.str("id", todo.ExtensionIDPrefix+x.Name)
-	if members := strings.TrimSuffix(strings.TrimPrefix(x.Data, "{"), "}"); members != "" {
+	data, err := parseJSON([]byte(x.Data))
+	if err != nil {
+		return // decodeExtension wrote it: there is nothing that could be shown
+	}
+	for name, member := range data.members() {
+		if e.r.bare && strings.Contains(name, "@odata.") {
+			continue
+		}
 		e.comma()
-		e.b = append(e.b, members...)
+		e.b = appendJSONString(e.b, name)
+		e.b = append(e.b, ':')
+		e.b = append(e.b, member.raw()...)
 	}
 }
 
@@ -441,7 +450,7 @@ func (r *request) created(id string, fragment string, members func(*encoder)) {
 // prefers that.
 func (r *request) updated(fragment string, members func(*encoder)) {
 	if r.prefer.minimal {
-		r.header.Set("Preference-Applied", "return=minimal")
+		r.header.Add("Preference-Applied", "return=minimal")
 		r.answer(http.StatusNoContent, nil)
 		return
 	}

@@ -23,6 +23,8 @@ func form(kind todo.Kind) answerForm {
 	switch kind {
 	case todo.Invalid:
 		return answerForm{status: 400, code: "invalidRequest"}
+	case todo.BadTimeZone:
+		return answerForm{status: 400, code: "invalidRequest", inner: "ErrorInvalidTimeZone"}
 	case todo.Malformed:
 		return answerForm{status: 400, code: "invalidRequest", inner: "InvalidModel"}
 	case todo.BadRequest:

@@ -162,6 +162,9 @@ func (s *Server) serve(r *request) (err error) {
 	if r.prefer, err = parsePrefer(r.Header.Values("Prefer")); err != nil {
 		return err
 	}
+	if r.prefer.immutableID { // all ids are (semantics 21)
+		r.header.Add("Preference-Applied", `IdType="ImmutableId"`)
+	}
 	r.bare = wantsNoMetadata(r.Header.Get("Accept"))
 	if err := rt.serve(s, r); err != nil {
 		return err

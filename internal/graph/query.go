@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"net/url"
 	"strconv"
 	"strings"
@@ -126,7 +127,9 @@ type preferences struct {
 	maxPageSize int
 }
 
-// parsePrefer reads the Prefer headers; members that are not known are ignored.
+// parsePrefer reads the Prefer headers. Members that are not known, or whose
+// value makes no sense, are ignored (RFC 7240), but for an unknown time zone:
+// dates in another zone than the client thinks would be wrong dates.
 func parsePrefer(headers []string) (p preferences, err error) {
 	for _, header := range headers {
 		for header != "" {
@@ -137,9 +140,9 @@ func parsePrefer(headers []string) (p preferences, err error) {
 			switch strings.ToLower(strings.TrimSpace(name)) {
 			case "outlook.timezone":
 				if p.zone, err = todo.LoadZone(value); err != nil {
-					return p, todo.Errorf(todo.Invalid, "Prefer", "The TimeZone value '%s' in the Prefer header is not supported.", shortened(value))
+					return p, todo.Errorf(todo.BadTimeZone, "Prefer", "The TimeZone value '%s' in the Prefer header is not supported.", shortened(value))
 				}
-				p.zoneName = value
+				p.zoneName = cmp.Or(value, "UTC")
 			case "outlook.body-content-type":
 				p.html = strings.EqualFold(value, "html")
 			case "return":
@@ -147,9 +150,8 @@ func parsePrefer(headers []string) (p preferences, err error) {
 			case "idtype":
 				p.immutableID = strings.EqualFold(value, "ImmutableId")
 			case "odata.maxpagesize", "maxpagesize":
-				p.maxPageSize, err = optionNumber("odata.maxpagesize", value, maxSkip)
-				if err != nil {
-					return p, err
+				if n, err := strconv.Atoi(value); err == nil && n > 0 {
+					p.maxPageSize = n
 				}
 			}
 		}

@@ -25,15 +25,17 @@ import (
 // document: a sentence or two, then requests and answers in turn.
 //
 //	-- PATCH /v1.0/me/todo/lists/{list}/tasks/{milk} --
-//	If-Match: {etag1}
+//	If-Match: W/"{etag1}"
 //
 //	{"status": "completed"}
 //	-- 200 --
-//	ETag: {etag2}
+//	Etag: W/"{etag2}"
 //
 //	{ …the whole body, members in their order… }
 //
 // "{name}" in an answer stands for what the server chose; later requests use it.
+// What another name stands for is another value. Of the headers those are compared
+// that are written down; one without a value must be absent.
 // The clock stands at midnight of 2000-01-01 in UTC; "-- wait 24h --" moves it.
 // "As: bob Tasks.Read" among the headers of a request sends another user's token,
 // with those scopes; "As: nobody" sends none. "Profile: strict" on a line of the
@@ -226,7 +228,11 @@ func (p *player) match(got, want string) string {
 		return "got\n" + p.abstract(got) + "\nwant\n" + want
 	}
 	for _, name := range names {
-		p.vars = append(p.vars, variable{name, groups[re.SubexpIndex(name)]})
+		value := groups[re.SubexpIndex(name)]
+		if i := slices.IndexFunc(p.vars, func(v variable) bool { return v.value == value }); i >= 0 {
+			return fmt.Sprintf("{%s} has the value of {%s} in\n%s", name, p.vars[i].name, got)
+		}
+		p.vars = append(p.vars, variable{name, value})
 	}
 	if len(names) > 0 {
 		return p.match(got, want) // now that all names have values
@@ -244,10 +250,10 @@ func (p *player) abstract(s string) string {
 }
 
 var (
-	opaque  = regexp.MustCompile(`[-\w]{23}=|[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	opaque  = regexp.MustCompile(`[-\w]{23}=|[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	etags   = regexp.MustCompile(`W/\\?"([A-Za-z0-9+/=]{24})\\?"`)
 	unnamed = regexp.MustCompile(`("(?:client-)?request-id": ")[^"]*"`)
-	small   = regexp.MustCompile(`([{\[])\n\s+([^{}\[\]]*?)\n\s*([}\]])`) // holds no other object or array
+	small   = regexp.MustCompile(`([{\[])\n\s+((?:[^{}\[\]]|\[[^{}\[\]\n]*\])*?)\n\s*([}\]])`) // holds no other object
 	newline = regexp.MustCompile(`\n\s+`)
 )
 
@@ -263,14 +269,17 @@ func pretty(t *testing.T, body []byte) string {
 		t.Fatalf("%v in %s", err, body)
 	}
 	text := strings.ReplaceAll(unnamed.ReplaceAllString(b.String(), `$1*"`), "%3D')", "=')")
-	return small.ReplaceAllStringFunc(text, func(s string) string {
-		part := small.FindStringSubmatch(s)
-		line := part[1] + newline.ReplaceAllString(part[2], " ") + part[3]
-		if len(line) > 140 {
-			return s
-		}
-		return line
-	})
+	for range 2 { // the second time for what holds arrays
+		text = small.ReplaceAllStringFunc(text, func(s string) string {
+			part := small.FindStringSubmatch(s)
+			line := part[1] + newline.ReplaceAllString(part[2], " ") + part[3]
+			if len(line) > 150 {
+				return s
+			}
+			return line
+		})
+	}
+	return text
 }
 
 // record writes an answer into a, with the headers that a names already.

@@ -26,6 +26,7 @@ const (
 // snapshot of its own. A database in memory has the writer alone.
 type sqliteEngine struct {
 	path    string
+	writer  *conn // the goroutine of write uses it, and close after that
 	jobs    chan *job
 	readers chan *conn // nil entries are connections not opened yet; nil for memory
 
@@ -55,18 +56,20 @@ func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
 	if err := migrate(ctx, w); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
-	e := &sqliteEngine{path: path, jobs: make(chan *job, maxBatch), stop: make(chan struct{}), done: make(chan struct{})}
+	e := &sqliteEngine{path: path, writer: w, jobs: make(chan *job, maxBatch), stop: make(chan struct{}), done: make(chan struct{})}
 	if path != Memory {
 		e.readers = make(chan *conn, 4*runtime.GOMAXPROCS(0))
 		for range cap(e.readers) {
 			e.readers <- nil
 		}
 	}
-	go e.write(w)
+	go e.write()
 	return e, nil
 }
 
-// close lets the jobs that wait finish, then closes every connection.
+// close lets the jobs that wait finish, then closes every connection: the
+// writer's last, since the last one moves the log into the file, which a reader
+// cannot do.
 func (e *sqliteEngine) close() error {
 	e.mu.Lock()
 	if e.closed {
@@ -84,7 +87,7 @@ func (e *sqliteEngine) close() error {
 			errs = append(errs, c.close())
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, e.writer.close())...)
 }
 
 // submit hands a job to the writer and waits until it is durable or has failed.
@@ -140,9 +143,8 @@ func (e *sqliteEngine) view(ctx context.Context, fn func(*conn) error) error {
 
 // write is the writer: it takes a job and all that wait behind it, runs each
 // in a savepoint of its own, commits once, and only then tells their callers.
-func (e *sqliteEngine) write(c *conn) {
+func (e *sqliteEngine) write() {
 	defer close(e.done)
-	defer c.close()
 	batch := make([]*job, 0, maxBatch)
 	for j := range e.jobs {
 		batch = append(batch[:0], j)
@@ -158,7 +160,7 @@ func (e *sqliteEngine) write(c *conn) {
 				break more
 			}
 		}
-		commit(c, batch)
+		commit(e.writer, batch)
 		for _, j := range batch {
 			close(j.done)
 		}

@@ -114,8 +114,8 @@ func TestParseErrors(t *testing.T) {
 		{"60 characters", strings.Repeat("é", 60), "UTC", "dueDateTime.dateTime: The value '" + strings.Repeat("é", 60) + "' of the property 'dueDateTime.dateTime' is not a date and time that is supported."},
 		{"control characters", "a\x00\r\nb\xff", "UTC", "dueDateTime.dateTime: The value 'a\uFFFD\uFFFD\uFFFDb\uFFFD' of the property 'dueDateTime.dateTime' is not a date and time that is supported."},
 		{"no dateTime", "", "UTC", "dueDateTime.dateTime: The property 'dueDateTime.dateTime' is required and must not be empty."},
-		{"timeZone", "2026-12-31", "Mars/Phobos", "dueDateTime.timeZone: The TimeZone value 'Mars/Phobos' is not supported."},
-		{"timeZone beside an offset", "2026-12-31T00:00:00Z", "Local", "dueDateTime.timeZone: The TimeZone value 'Local' is not supported."},
+		{"timeZone", "2026-12-31", "Mars/Phobos", "dueDateTime.timeZone: The TimeZone value 'Mars/Phobos' of the property 'dueDateTime.timeZone' is not supported."},
+		{"timeZone beside an offset", "2026-12-31T00:00:00Z", "Local", "dueDateTime.timeZone: The TimeZone value 'Local' of the property 'dueDateTime.timeZone' is not supported."},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,6 +9,7 @@ type Kind int
 // The kinds of failure that a caller of Duly can be told about.
 const (
 	Invalid            Kind = iota + 1 // a value that breaks a rule of To Do
+	BadTimeZone                        // the name of a time zone that is not known
 	Malformed                          // a body that is not JSON, or does not fit the type
 	BadRequest                         // a URL, header or query option that makes no sense
 	MalformedID                        // an id of a form that Duly never gives out

@@ -328,9 +328,6 @@ func (p Pattern) normalize() (Pattern, error) {
 // normalize completes g from the due date, or the due date from g.
 func (g Range) normalize(due DateTime) (Range, DateTime, error) {
 	const in = "recurrence.range."
-	if g == (Range{}) {
-		g.Type = NoEnd
-	}
 	if findZone(g.TimeZone) == nil {
 		return Range{}, DateTime{}, badZone(in+"recurrenceTimeZone", g.TimeZone)
 	}

@@ -1,6 +1,7 @@
 package todo
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -122,11 +123,27 @@ type TaskPatch struct {
 	Importance Opt[Importance]
 	Body       Opt[BodyPatch]
 	Categories Opt[[]string]
-	Due        Opt[DateTime] // midnights, as ParseDay gives them
-	Start      Opt[DateTime]
-	Completed  Opt[DateTime]
+	Due        Opt[Day]
+	Start      Opt[Day]
+	Completed  Opt[Day]
 	Reminder   Opt[DateTime]
 	Recurrence Opt[RecurrencePatch]
+}
+
+// A Day is what a client sends for a member that is a date.
+type Day struct {
+	Midnight DateTime  // what it means, as ParseDay gives it
+	Sent     time.Time // the instant that was sent
+}
+
+// over is the value that a member gets which was old before. A value that is
+// only sent back, in whatever zone, leaves it alone: midnight in London is
+// 23:00 in UTC, and taken for a new date there it would be the day before.
+func (d Day) over(old DateTime) DateTime {
+	if d.Sent.Equal(old.At) {
+		return old
+	}
+	return d.Midnight
 }
 
 // A BodyPatch is an itemBody of which parts may be missing.
@@ -210,10 +227,10 @@ func (t *Task) apply(p TaskPatch, now time.Time) error {
 	}
 	t.applyCompleted(p, was, now)
 	if p.Start.Set {
-		t.Start = p.Start.V
+		t.Start = p.Start.V.over(t.Start)
 	}
 	if p.Due.Set {
-		t.Due = p.Due.V
+		t.Due = p.Due.V.over(t.Due)
 	} else if t.Due.IsZero() && p.Start.Has() {
 		t.Due = t.Start // semantics 9.2
 	}
@@ -236,8 +253,8 @@ func (t *Task) applyTexts(p TaskPatch) error {
 	}
 	if p.Body.Has() {
 		b := p.Body.V
-		if b.Content.Set {
-			t.Body.Content = b.Content.V
+		if b.Content.Set { // without a type beside it, it is text
+			t.Body = Body{Content: b.Content.V}
 		}
 		if b.Type.Has() {
 			t.Body.Type = b.Type.V
@@ -275,7 +292,7 @@ func (t *Task) applyCompleted(p TaskPatch, was Status, now time.Time) {
 	case t.Status != Completed:
 		t.Completed = DateTime{}
 	case p.Completed.Has():
-		t.Completed = p.Completed.V
+		t.Completed = p.Completed.V.over(t.Completed)
 	case was != Completed || t.Completed.IsZero():
 		t.Completed = DateTime{At: now.UTC().Truncate(24 * time.Hour)}
 	}
@@ -314,12 +331,28 @@ func (t *Task) applyRecurrence(p TaskPatch) error {
 	if p.Recurrence.V.Range.Has() {
 		r.Range = p.Recurrence.V.Range.V
 	}
+	if t.resends(r) {
+		return t.moveSeries(p)
+	}
 	r, due, err := r.Normalize(t.Due)
 	if err != nil {
 		return err
 	}
 	t.Recurrence, t.Due, t.Occurrence = &r, due, 1
 	return nil
+}
+
+// resends says whether r is the series that t is in already, with or without its
+// start: then it goes on as it is, and a numbered one does not count anew.
+func (t *Task) resends(r Recurrence) bool {
+	if t.Recurrence == nil {
+		return false
+	}
+	if r.Range.StartDate.IsZero() {
+		r.Range.StartDate = t.Recurrence.Range.StartDate
+	}
+	r, _, err := r.Normalize(t.Due)
+	return err == nil && reflect.DeepEqual(r, *t.Recurrence)
 }
 
 // moveSeries takes a new due date for a task that recurs: the series goes on

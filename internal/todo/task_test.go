@@ -30,6 +30,11 @@ func day(t *testing.T, date, zone string) todo.DateTime {
 	return d
 }
 
+// sent is a day as a client sends it, at noon so that it is no midnight yet.
+func sent(d todo.DateTime) todo.Opt[todo.Day] {
+	return todo.Some(todo.Day{Midnight: d, Sent: d.At.Add(12 * time.Hour)})
+}
+
 func moment(t *testing.T, at, zone string) todo.DateTime {
 	t.Helper()
 	d, err := todo.ParseDateTime("test", at, zone)
@@ -74,8 +79,8 @@ func TestNewTaskDefaults(t *testing.T) {
 func TestNewTaskTakesNullForNothing(t *testing.T) {
 	t.Parallel()
 	got := newTask(t, todo.TaskPatch{
-		Body: todo.Null[todo.BodyPatch](), Due: todo.Null[todo.DateTime](), Start: todo.Some(day(t, "2026-09-26", "")),
-		Reminder: todo.Null[todo.DateTime](), Completed: todo.Null[todo.DateTime](), Recurrence: todo.Null[todo.RecurrencePatch](),
+		Body: todo.Null[todo.BodyPatch](), Due: todo.Null[todo.Day](), Start: sent(day(t, "2026-09-26", "")),
+		Reminder: todo.Null[todo.DateTime](), Completed: todo.Null[todo.Day](), Recurrence: todo.Null[todo.RecurrencePatch](),
 		Categories: todo.Null[[]string](),
 	})
 	if got.Due != got.Start {
@@ -132,15 +137,15 @@ func TestCompletedDateTime(t *testing.T) {
 	}{
 		{"open", nil, todo.DateTime{}},
 		{"completed", []todo.TaskPatch{{Status: completed}}, today},
-		{"completed at", []todo.TaskPatch{{Status: completed, Completed: todo.Some(past)}}, past},
-		{"moved", []todo.TaskPatch{{Status: completed}, {Completed: todo.Some(past)}}, past},
-		{"sent while open", []todo.TaskPatch{{Completed: todo.Some(past)}}, todo.DateTime{}},
-		{"sent before", []todo.TaskPatch{{Completed: todo.Some(past)}, {Status: completed}}, today},
+		{"completed at", []todo.TaskPatch{{Status: completed, Completed: sent(past)}}, past},
+		{"moved", []todo.TaskPatch{{Status: completed}, {Completed: sent(past)}}, past},
+		{"sent while open", []todo.TaskPatch{{Completed: sent(past)}}, todo.DateTime{}},
+		{"sent before", []todo.TaskPatch{{Completed: sent(past)}, {Status: completed}}, today},
 		{"reopened", []todo.TaskPatch{{Status: completed}, {Status: open}}, todo.DateTime{}},
 		{"waiting", []todo.TaskPatch{{Status: completed}, {Status: todo.Some(todo.WaitingOnOthers)}}, todo.DateTime{}},
-		{"kept", []todo.TaskPatch{{Status: completed, Completed: todo.Some(past)}, {Title: todo.Some("y")}}, past},
-		{"completed again", []todo.TaskPatch{{Status: completed, Completed: todo.Some(past)}, {Status: completed}}, past},
-		{"null while completed", []todo.TaskPatch{{Status: completed, Completed: todo.Some(past)}, {Completed: todo.Null[todo.DateTime]()}}, past},
+		{"kept", []todo.TaskPatch{{Status: completed, Completed: sent(past)}, {Title: todo.Some("y")}}, past},
+		{"completed again", []todo.TaskPatch{{Status: completed, Completed: sent(past)}, {Status: completed}}, past},
+		{"null while completed", []todo.TaskPatch{{Status: completed, Completed: sent(past)}, {Completed: todo.Null[todo.Day]()}}, past},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -165,13 +170,13 @@ func TestStartSetsDue(t *testing.T) {
 		due     todo.DateTime
 		started todo.DateTime
 	}{
-		{"start alone", todo.TaskPatch{Start: todo.Some(first)}, todo.TaskPatch{}, first, first},
-		{"both", todo.TaskPatch{Start: todo.Some(first), Due: todo.Some(second)}, todo.TaskPatch{}, second, first},
-		{"start later", todo.TaskPatch{}, todo.TaskPatch{Start: todo.Some(first)}, first, first},
-		{"start moved", todo.TaskPatch{Due: todo.Some(second)}, todo.TaskPatch{Start: todo.Some(first)}, second, first},
-		{"due cleared", todo.TaskPatch{Start: todo.Some(first)}, todo.TaskPatch{Due: todo.Null[todo.DateTime]()}, todo.DateTime{}, first},
-		{"start with a null due", todo.TaskPatch{}, todo.TaskPatch{Start: todo.Some(first), Due: todo.Null[todo.DateTime]()}, todo.DateTime{}, first},
-		{"start cleared", todo.TaskPatch{Start: todo.Some(first)}, todo.TaskPatch{Start: todo.Null[todo.DateTime]()}, first, todo.DateTime{}},
+		{"start alone", todo.TaskPatch{Start: sent(first)}, todo.TaskPatch{}, first, first},
+		{"both", todo.TaskPatch{Start: sent(first), Due: sent(second)}, todo.TaskPatch{}, second, first},
+		{"start later", todo.TaskPatch{}, todo.TaskPatch{Start: sent(first)}, first, first},
+		{"start moved", todo.TaskPatch{Due: sent(second)}, todo.TaskPatch{Start: sent(first)}, second, first},
+		{"due cleared", todo.TaskPatch{Start: sent(first)}, todo.TaskPatch{Due: todo.Null[todo.Day]()}, todo.DateTime{}, first},
+		{"start with a null due", todo.TaskPatch{}, todo.TaskPatch{Start: sent(first), Due: todo.Null[todo.Day]()}, todo.DateTime{}, first},
+		{"start cleared", todo.TaskPatch{Start: sent(first)}, todo.TaskPatch{Start: todo.Null[todo.Day]()}, first, todo.DateTime{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -193,7 +198,7 @@ func noEnd() todo.Range { return todo.Range{Type: todo.NoEnd} }
 func TestCompletingASeries(t *testing.T) {
 	t.Parallel()
 	task := newTask(t, todo.TaskPatch{
-		Due: todo.Some(day(t, "2026-09-24", "Europe/London")), Start: todo.Some(day(t, "2026-09-23", "Europe/London")),
+		Due: sent(day(t, "2026-09-24", "Europe/London")), Start: sent(day(t, "2026-09-23", "Europe/London")),
 		Reminder:   todo.Some(moment(t, "2026-09-24T09:00:00", "Europe/London")),
 		Recurrence: daily(7, noEnd()), Categories: todo.Some([]string{"Red"}),
 	})
@@ -229,15 +234,16 @@ func TestCompletingASeries(t *testing.T) {
 	}
 
 	// The copy is past: reopening and completing it does not roll.
-	again, spawned := apply(t, *done, todo.TaskPatch{Status: todo.Some(todo.NotStarted)})
-	if again, spawned = apply(t, again, todo.TaskPatch{Status: todo.Some(todo.Completed)}); spawned != nil || again.Status != todo.Completed {
+	again, _ := apply(t, *done, todo.TaskPatch{Status: todo.Some(todo.NotStarted)})
+	again, spawned := apply(t, again, todo.TaskPatch{Status: todo.Some(todo.Completed)})
+	if spawned != nil || again.Status != todo.Completed {
 		t.Errorf("completing a past occurrence again: status %v, copy %v", again.Status, spawned)
 	}
 }
 
 func TestSeriesKeepsMidnightAcrossClockChanges(t *testing.T) {
 	t.Parallel()
-	task := newTask(t, todo.TaskPatch{Due: todo.Some(day(t, "2026-10-25", "Europe/London")), Recurrence: daily(1, noEnd())})
+	task := newTask(t, todo.TaskPatch{Due: sent(day(t, "2026-10-25", "Europe/London")), Recurrence: daily(1, noEnd())})
 	open, _ := apply(t, task, todo.TaskPatch{Status: todo.Some(todo.Completed)})
 	if want := time.Date(2026, 10, 26, 0, 0, 0, 0, time.UTC); !open.Due.At.Equal(want) {
 		t.Errorf("due %v, want %v: midnight in London after the clock went back", open.Due.At, want)
@@ -252,7 +258,7 @@ func TestSeriesEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			task := newTask(t, todo.TaskPatch{Due: todo.Some(day(t, "2026-09-24", "")), Recurrence: daily(2, g)})
+			task := newTask(t, todo.TaskPatch{Due: sent(day(t, "2026-09-24", "")), Recurrence: daily(2, g)})
 			var done *todo.Task
 			for n := range 2 {
 				if task, done = apply(t, task, todo.TaskPatch{Status: todo.Some(todo.Completed)}); done == nil || task.Status != todo.NotStarted {
@@ -274,7 +280,7 @@ func TestRecurrencePatches(t *testing.T) {
 	t.Parallel()
 	due := day(t, "2026-09-24", "") // a Thursday
 	mondays := todo.Pattern{Type: todo.Weekly, Interval: 1, DaysOfWeek: []time.Weekday{time.Monday}}
-	series := newTask(t, todo.TaskPatch{Due: todo.Some(due), Recurrence: daily(2, todo.Range{Type: todo.Numbered, NumberOfOccurrences: 3})})
+	series := newTask(t, todo.TaskPatch{Due: sent(due), Recurrence: daily(2, todo.Range{Type: todo.Numbered, NumberOfOccurrences: 3})})
 	plain := newTask(t, todo.TaskPatch{})
 	for _, c := range []struct {
 		name  string
@@ -290,10 +296,10 @@ func TestRecurrencePatches(t *testing.T) {
 		{"range without a series", plain, todo.TaskPatch{Recurrence: todo.Some(todo.RecurrencePatch{Range: todo.Some(noEnd())})}, due, "", "recurrence.pattern"},
 		{"no due date", plain, todo.TaskPatch{Recurrence: daily(1, noEnd())}, due, "", "dueDateTime"},
 		{"due from the range", plain, todo.TaskPatch{Recurrence: daily(1, todo.Range{Type: todo.NoEnd, StartDate: todo.Date{Year: 2026, Month: 10, Day: 1}})}, day(t, "2026-10-01", ""), "noEnd", ""},
-		{"due moves the series", series, todo.TaskPatch{Due: todo.Some(day(t, "2026-09-30", ""))}, day(t, "2026-09-30", ""), "numbered", ""},
-		{"due before the start", series, todo.TaskPatch{Due: todo.Some(day(t, "2026-09-01", ""))}, day(t, "2026-09-01", ""), "numbered", ""},
-		{"due cleared", series, todo.TaskPatch{Due: todo.Null[todo.DateTime]()}, due, "", "dueDateTime"},
-		{"both cleared", series, todo.TaskPatch{Due: todo.Null[todo.DateTime](), Recurrence: todo.Null[todo.RecurrencePatch]()}, todo.DateTime{}, "", ""},
+		{"due moves the series", series, todo.TaskPatch{Due: sent(day(t, "2026-09-30", ""))}, day(t, "2026-09-30", ""), "numbered", ""},
+		{"due before the start", series, todo.TaskPatch{Due: sent(day(t, "2026-09-01", ""))}, day(t, "2026-09-01", ""), "numbered", ""},
+		{"due cleared", series, todo.TaskPatch{Due: todo.Null[todo.Day]()}, due, "", "dueDateTime"},
+		{"both cleared", series, todo.TaskPatch{Due: todo.Null[todo.Day](), Recurrence: todo.Null[todo.RecurrencePatch]()}, todo.DateTime{}, "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -366,7 +372,7 @@ func TestBodyParts(t *testing.T) {
 	}{
 		"null":         {todo.Null[todo.BodyPatch](), todo.Body{}},
 		"type alone":   {todo.Some(todo.BodyPatch{Type: todo.Some(todo.Text)}), todo.Body{Content: "<b>a</b>"}},
-		"null content": {todo.Some(todo.BodyPatch{Content: todo.Null[string]()}), todo.Body{Type: todo.HTML}},
+		"null content": {todo.Some(todo.BodyPatch{Content: todo.Null[string]()}), todo.Body{}},
 		"absent":       {todo.Opt[todo.BodyPatch]{}, todo.Body{Content: "<b>a</b>", Type: todo.HTML}},
 	} {
 		got, _ := apply(t, html, todo.TaskPatch{Body: c.patch})

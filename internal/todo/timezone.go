@@ -19,8 +19,8 @@ const utcAlias = "tzone://microsoft/utc"
 // Standard Time") or an IANA one ("Europe/Berlin", "Etc/GMT+3"), in any case. An
 // empty name is UTC. The Windows names and what they stand for are those of
 // CLDR's windowsZones, as resources/datetimetimezone asks for both kinds. Every
-// other name, "Local" and paths among them, is an error of kind Invalid whose
-// target is "timeZone".
+// other name, "Local" and paths among them, is an error of kind BadTimeZone
+// whose target is "timeZone".
 //
 // A zone is read from the tz database once and then shared: LoadZone is cheap,
 // holds no more than one location for each known zone, and may be called from
@@ -34,7 +34,7 @@ func LoadZone(name string) (*time.Location, error) {
 }
 
 func badZone(member, name string) error {
-	return Errorf(Invalid, member, "The TimeZone value '%s' is not supported.", excerpt(name))
+	return Errorf(BadTimeZone, member, "The TimeZone value '%s' of the property '%s' is not supported.", excerpt(name), member)
 }
 
 // findZone is LoadZone with nil for an unknown name.

@@ -74,12 +74,12 @@ func TestLoadZoneRefuses(t *testing.T) {
 			t.Errorf("LoadZone(%.60q) is %v, want an *Error", name, loc)
 			continue
 		}
-		if e.Kind != Invalid || e.Target != "timeZone" || len(e.Message) > 400 {
+		if e.Kind != BadTimeZone || e.Target != "timeZone" || len(e.Message) > 400 {
 			t.Errorf("LoadZone(%.60q): %+v", name, e)
 		}
 	}
 	_, err := LoadZone("Mars/Phobos")
-	if got, want := err.Error(), "timeZone: The TimeZone value 'Mars/Phobos' is not supported."; got != want {
+	if got, want := err.Error(), "timeZone: The TimeZone value 'Mars/Phobos' of the property 'timeZone' is not supported."; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -1,0 +1,79 @@
+# Everything that a developer does with Duly. `make` lists it.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory
+
+GO_NEEDED   := 1.26
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+DATA        ?= ./data
+LISTEN      ?= 127.0.0.1:8080
+FUZZTIME    ?= 10s
+PKG         ?= ./...
+
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT      := $(shell git rev-parse --verify --quiet --short=12 HEAD 2>/dev/null || echo unknown)
+LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+.PHONY: help run build test check bench fuzz generate clean go
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: build ## build and run the server for development on LISTEN, with its data in DATA
+	@exec bin/duly serve --dev --data $(DATA) --listen $(LISTEN)
+
+build: go ## build bin/duly, a static binary
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/duly ./cmd/duly
+
+# The checks and the tests all run, and the line of totals comes last, whatever
+# has failed. The race detector needs cgo, which needs a C compiler.
+test: go ## check the code and run all tests (PKG=./internal/todo: those of one package)
+	@status=0; race=-race; cgo=1; cc=$$(go env CC); \
+	$(MAKE) check || status=1; \
+	if ! command -v "$${cc%% *}" >/dev/null; then \
+		echo "There is no C compiler ($$cc): the tests run without the race detector. Install gcc for it."; \
+		race=; cgo=0; \
+	fi; \
+	CGO_ENABLED=$$cgo go test -json $$race $(TESTFLAGS) $(PKG) | awk -f .ci/summary.awk || status=1; \
+	exit $$status
+
+check: go ## look for mistakes without running anything: gofmt, go vet, staticcheck
+	@status=0; \
+	unformatted=$$(find . -name '*.go' -not -path './node_modules/*' -exec gofmt -l {} +) || status=1; \
+	if [ -n "$$unformatted" ]; then \
+		printf 'These files need gofmt -w:\n%s\n' "$$unformatted"; status=1; \
+	fi; \
+	go vet ./... || status=1; \
+	go run $(STATICCHECK) ./... || status=1; \
+	if [ $$status = 0 ]; then echo "gofmt, go vet and staticcheck are clean."; fi; \
+	exit $$status
+
+bench: go ## run all benchmarks
+	go test -run '^$$' -bench . -benchmem $(PKG)
+
+fuzz: go ## run every fuzz target for FUZZTIME (10s)
+	@for package in $$(go list $(PKG)); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+generate: go ## write the generated files again
+	go generate ./...
+
+clean: ## remove what was built; the data stays
+	rm -rf bin dist
+
+go:
+	@if ! command -v go >/dev/null; then \
+		echo "Go is missing. Install Go $(GO_NEEDED) or newer from https://go.dev/dl and put it on PATH." >&2; \
+		exit 1; \
+	fi; \
+	found=$$(go version 2>&1 || true); \
+	if [[ ! $$found =~ go([0-9]+)\.([0-9]+) ]] || (( BASH_REMATCH[1] * 1000 + BASH_REMATCH[2] < $(subst .,*1000+,$(GO_NEEDED)) )); then \
+		echo "Duly needs Go $(GO_NEEDED) or newer, and this is: $$found. Install it from https://go.dev/dl." >&2; \
+		exit 1; \
+	fi

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The tests run the real program, which TestMain builds once.
+func TestMain(m *testing.M) {
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-ldflags", "-X main.version=v9.8.7 -X main.commit=0123abc", "-o", program(), ".").CombinedOutput()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "building duly: %v\n%s", err, out)
+		os.Exit(1)
+	}
+	status := m.Run()
+	_ = os.RemoveAll(filepath.Dir(program()))
+	os.Exit(status)
+}
+
+// program is the file of the program under test.
+func program() string {
+	return filepath.Join(os.TempDir(), fmt.Sprintf("duly-test-%d", os.Getpid()), "duly")
+}
+
+// A result is what a command did.
+type result struct {
+	Stdout, Stderr string
+	Status         int
+}
+
+// A shell is a folder and an environment to run commands in.
+type shell struct {
+	dir string
+	env []string
+}
+
+func newShell(t *testing.T, env ...string) *shell {
+	t.Helper()
+	return &shell{dir: t.TempDir(), env: env}
+}
+
+// file writes a file into the folder.
+func (s *shell) file(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *shell) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program(), args...)
+	cmd.Dir = s.dir
+	for _, pair := range os.Environ() {
+		if !strings.HasPrefix(pair, "DULY_") {
+			cmd.Env = append(cmd.Env, pair)
+		}
+	}
+	cmd.Env = append(cmd.Env, s.env...)
+	return cmd
+}
+
+// run runs a command to its end.
+func (s *shell) run(t *testing.T, args ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := s.command(ctx, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		t.Fatal(err)
+	}
+	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// must runs a command that has to succeed without a word on stderr, and returns
+// what it prints.
+func (s *shell) must(t *testing.T, args ...string) string {
+	t.Helper()
+	r := s.run(t, args...)
+	if r.Status != 0 || r.Stderr != "" {
+		t.Fatalf("duly %s: status %d, stderr:\n%s", strings.Join(args, " "), r.Status, r.Stderr)
+	}
+	return r.Stdout
+}
+
+// Mistakes on the command line and in settings: one line, status 2, and nothing
+// is made.
+func TestUsageErrors(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		args string
+		env  string
+		want string // on stderr, after "duly: "
+	}{
+		{name: "no verb", want: `expected one of "serve", "user", "token", "version". See duly --help.`},
+		{name: "unknown verb", args: "sirve", want: `unexpected argument sirve, did you mean "serve"? See duly --help.`},
+		{name: "verb of another program", args: "frobnicate", want: `unexpected argument frobnicate. See duly --help.`},
+		{name: "half a verb", args: "user", want: `expected one of "add", "list". See duly user --help.`},
+		{name: "unknown flag", args: "serve --liste :0", want: `unknown flag --liste, did you mean "--listen"? See duly serve --help.`},
+		{name: "unknown short flag", args: "serve -x", want: `unknown flag -x, did you mean "-h"? See duly serve --help.`},
+		{name: "flag of another verb", args: "user list --listen :0", want: `unknown flag --listen. See duly user list --help.`},
+		{name: "argument too many", args: "serve now", want: `unexpected argument now. See duly serve --help.`},
+		{name: "no value", args: "serve --listen", want: `--listen needs a value. See duly serve --help.`},
+		{name: "no name", args: "user add", want: `expected "<name>". See duly user add --help.`},
+		{name: "no user", args: "token", want: `missing flags: --user=NAME. See duly token --help.`},
+
+		{name: "no data folder", args: "user list --data=", want: `--data: name a folder, such as /var/lib/duly. See duly user list --help.`},
+		{name: "listen, no port", args: "serve --listen 127.0.0.1", want: `--listen: "127.0.0.1" is not HOST:PORT, such as 127.0.0.1:8080. See duly serve --help.`},
+		{name: "listen, port alone", args: "serve --listen 8080", want: `--listen: "8080" is not HOST:PORT, such as 127.0.0.1:8080. See duly serve --help.`},
+		{name: "listen, port too high", args: "serve --listen :65536", want: `--listen: ":65536" is not HOST:PORT, such as 127.0.0.1:8080. See duly serve --help.`},
+		{name: "listen, named port", args: "serve --listen localhost:http", want: `--listen: "localhost:http" is not HOST:PORT, such as 127.0.0.1:8080. See duly serve --help.`},
+		{name: "base URL without scheme", args: "serve --base-url todo.example.org", want: `--base-url: the base URL "todo.example.org" must be a scheme and a host, such as https://todo.example.org. See duly serve --help.`},
+		{name: "base URL with path", args: "serve --base-url https://h/duly", want: `--base-url: the base URL "https://h/duly" must be a scheme and a host, such as https://todo.example.org. See duly serve --help.`},
+		{name: "CIDR", args: "serve --trusted-proxy 10.0.0.0/8,10.1", want: `--trusted-proxy: "10.1" is not a range of addresses, such as 10.0.0.0/8, or an address. See duly serve --help.`},
+		{name: "CIDR too long", args: "serve --trusted-proxy 10.0.0.0/33", want: `--trusted-proxy: "10.0.0.0/33" is not a range of addresses, such as 10.0.0.0/8, or an address. See duly serve --help.`},
+		{name: "profile", args: "serve --profile lax", want: `--profile must be one of "friendly","strict" but got "lax". See duly serve --help.`},
+		{name: "log format", args: "serve --log-format xml", want: `--log-format must be one of "text","json" but got "xml". See duly serve --help.`},
+		{name: "log level", args: "serve --log-level loud", want: `--log-level must be one of "debug","info","warn","error" but got "loud". See duly serve --help.`},
+		{name: "dev on all addresses", args: "serve --dev --listen :0", want: `--dev is for loopback addresses only, because it shows a token: leave it out, or use --listen 127.0.0.1:8080. See duly serve --help.`},
+		{name: "dev on another address", args: "serve --dev --listen 192.0.2.1:0", want: `--dev is for loopback addresses only, because it shows a token: leave it out, or use --listen 127.0.0.1:8080. See duly serve --help.`},
+		{name: "name of a user", args: "user add a/b", want: `<name>: A user's name is a name or an address of at most 256 characters, without white space or any of /\'"()<>#?%&. See duly user add --help.`},
+		{name: "display name too long", args: "user add a --display-name " + strings.Repeat("x", 257), want: `The property 'displayName' is longer than the 256 characters allowed. See duly user add --help.`},
+		{name: "expires, none", args: "token --user a --expires 0", want: `--expires: "0" is not a lifetime above 0 and of at most 24h, such as 30m or 1h. See duly token --help.`},
+		{name: "expires, negative", args: "token --user a --expires=-1h", want: `--expires: "-1h" is not a lifetime above 0 and of at most 24h, such as 30m or 1h. See duly token --help.`},
+		{name: "expires, too late", args: "token --user a --expires 48h", want: `--expires: "48h" is not a lifetime above 0 and of at most 24h, such as 30m or 1h. See duly token --help.`},
+		{name: "expires, no unit", args: "token --user a --expires 60", want: `--expires: "60" is not a lifetime above 0 and of at most 24h, such as 30m or 1h. See duly token --help.`},
+		{name: "scope", args: "token --user a --scope Mail.Read", want: `--scope: unknown permission "Mail.Read": the known ones are Tasks.Read, Tasks.ReadWrite, Tasks.Read.Shared, Tasks.ReadWrite.Shared, User.Read, User.ReadWrite, User.ReadBasic.All, User.Read.All, MailboxSettings.Read, MailboxSettings.ReadWrite. See duly token --help.`},
+
+		{name: "variable", args: "serve", env: "DULY_LISTEN=8080", want: `DULY_LISTEN: "8080" is not HOST:PORT, such as 127.0.0.1:8080. See duly serve --help.`},
+		{name: "variable of a choice", args: "serve", env: "DULY_PROFILE=lax", want: `DULY_PROFILE: must be one of friendly, strict but got "lax". See duly serve --help.`},
+		{name: "variable of a switch", args: "serve", env: "DULY_DEV=maybe", want: `DULY_DEV: bool value must be true, 1, yes, false, 0 or no but got "maybe". See duly serve --help.`},
+		{name: "variable of a file", args: "serve", env: "DULY_CONFIG=nowhere.json", want: `the configuration file nowhere.json cannot be read: no such file or directory. See duly serve --help.`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShell(t, tt.env)
+			want := result{Stderr: "duly: " + tt.want + "\n", Status: 2}
+			if diff := cmp.Diff(want, s.run(t, strings.Fields(tt.args)...)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			if left, err := os.ReadDir(s.dir); len(left) > 0 || err != nil {
+				t.Errorf("it leaves %v, %v", left, err)
+			}
+		})
+	}
+}
+
+// What cannot be done: one line, status 1.
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		args  string
+		setUp func(*testing.T, *shell)
+		want  string
+	}{
+		{name: "token without data", args: "token --user ada", want: `there is no data in data: name the folder of the server with --data or DULY_DATA, or begin with "duly user add NAME --data data"`},
+		{name: "list without data", args: "user list --data nowhere", want: `there is no data in nowhere: name the folder of the server with --data or DULY_DATA, or begin with "duly user add NAME --data nowhere"`},
+		{
+			name: "token in a folder without data", args: "token --user ada --data .",
+			want: `there is no data in .: name the folder of the server with --data or DULY_DATA, or begin with "duly user add NAME --data ."`,
+		},
+		{
+			name: "unknown user", args: "token --user bob", setUp: addAda,
+			want: `there is no user bob: see who there is with "duly user list --data data"`,
+		},
+		{
+			name: "user twice", args: "user add ADA", setUp: addAda,
+			want: `there is a user ADA already: choose another name, or see all with "duly user list --data data"`,
+		},
+		{
+			name: "data is a file", args: "user add bob --data file", setUp: func(t *testing.T, s *shell) { s.file(t, "file", "") },
+			want: `cannot use the data folder file: making the data folder: mkdir file: not a directory: choose another one with --data, or let this account write to it`,
+		},
+		{
+			name: "serve below a file", args: "serve --listen 127.0.0.1:0 --data file/data", setUp: func(t *testing.T, s *shell) { s.file(t, "file", "") },
+			want: `cannot use the data folder file/data: making the data folder: mkdir file: not a directory: choose another one with --data, or let this account write to it`,
+		},
+		{
+			name: "not an address of this machine", args: "serve --listen 192.0.2.1:0",
+			want: `cannot listen on 192.0.2.1:0: bind: cannot assign requested address: choose an address of this machine with --listen`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShell(t)
+			if tt.setUp != nil {
+				tt.setUp(t, s)
+			}
+			got := s.run(t, strings.Fields(tt.args)...)
+			got.Stderr = strings.TrimPrefix(got.Stderr, "duly: warning: other machines reach 192.0.2.1:0 and there is no TLS, so that access tokens travel in clear: put a TLS proxy in front\n")
+			if diff := cmp.Diff(result{Stderr: "duly: " + tt.want + "\n", Status: 1}, got); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			if _, err := os.Stat(filepath.Join(s.dir, "nowhere")); err == nil {
+				t.Error("it makes a folder")
+			}
+		})
+	}
+}
+
+func addAda(t *testing.T, s *shell) {
+	t.Helper()
+	s.must(t, "user", "add", "ada")
+}
+
+// The data folder of another account cannot be used.
+func TestUnwritableFolder(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() == 0 {
+		t.Log("root may write everywhere: trying a folder of the kernel's instead")
+		got := newShell(t).run(t, "user", "add", "ada", "--data", "/proc/duly")
+		if got.Status != 1 || !strings.HasPrefix(got.Stderr, "duly: cannot use the data folder /proc/duly: ") {
+			t.Errorf("got %+v", got)
+		}
+		return
+	}
+	s := newShell(t)
+	if err := os.Mkdir(filepath.Join(s.dir, "data"), 0o500); err != nil {
+		t.Fatal(err)
+	}
+	got := s.run(t, "user", "add", "ada")
+	if got.Status != 1 || !strings.HasPrefix(got.Stderr, "duly: cannot use the data folder data: ") || !strings.Contains(got.Stderr, "permission denied") || strings.Count(got.Stderr, "\n") != 1 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// The help of every verb names its flags, their variables, and examples.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for args, words := range map[string][]string{
+		"--help":           {"Usage: duly <command>", "user add", "$DULY_CONFIG", "Examples:\n  duly serve --dev"},
+		"serve --help":     {"Usage: duly serve", "--listen=HOST:PORT", "$DULY_TRUSTED_PROXY", "default friendly", "Examples:\n  duly serve --dev"},
+		"user --help":      {"Usage: duly user", "user list"},
+		"user add -h":      {"Usage: duly user add <name>", "$DULY_DATA", "--display-name=TEXT", "Examples:\n  duly user add ada"},
+		"user list --help": {"Usage: duly user list", "--json", "Examples:\n  duly user list"},
+		"token --help":     {"Usage: duly token --user=NAME", "$DULY_EXPIRES", "Tasks.ReadWrite User.Read, $DULY_SCOPE", "Examples:\n  TOKEN=$(duly token"},
+		"version --help":   {"Usage: duly version", "Examples:\n  duly version"},
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			help := newShell(t).must(t, strings.Fields(args)...)
+			for _, word := range words {
+				if !strings.Contains(help, word) {
+					t.Errorf("there is no %q in:\n%s", word, help)
+				}
+			}
+		})
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	got := newShell(t).must(t, "version")
+	if !strings.HasPrefix(got, "duly v9.8.7 (commit 0123abc, go1.") || strings.Count(got, "\n") != 1 {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestUserList(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	s.must(t, "user", "add", "bob@example.org", "--mail", "bob@example.org")
+	added := s.must(t, "user", "add", "ada", "--display-name", "Ada\tLove\nlace")
+	_, id, _ := strings.Cut(strings.TrimSpace(added), "id ")
+	if want := fmt.Sprintf("Added ada (Ada\tLove\nlace), id %s\n", id); added != want {
+		t.Errorf("user add prints %q, not %q", added, want)
+	}
+	table := strings.Split(s.must(t, "user", "list"), "\n")
+	if len(table) != 4 || strings.Join(strings.Fields(table[0]), " ") != "NAME DISPLAY NAME MAIL ID" ||
+		strings.Join(strings.Fields(table[1]), " ") != "ada Ada Love lace - "+id ||
+		!strings.HasPrefix(strings.Join(strings.Fields(table[2]), " "), "bob@example.org bob bob@example.org ") {
+		t.Errorf("table:\n%s", strings.Join(table, "\n"))
+	}
+	want := fmt.Sprintf("[\n  {\n    \"id\": %q,\n    \"userPrincipalName\": \"ada\",\n    \"displayName\": \"Ada\\tLove\\nlace\"\n  },\n", id)
+	if got := s.must(t, "user", "list", "--json"); !strings.HasPrefix(got, want) {
+		t.Errorf("JSON:\n%s", got)
+	}
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/duly-todo/duly"
+	"github.com/duly-todo/duly/internal/todo"
+)
+
+// userCommand is "duly user".
+type userCommand struct {
+	Add  userAddCommand  `cmd:"" help:"Make a user with a mailbox and its default list."`
+	List userListCommand `cmd:"" help:"List the users."`
+}
+
+// userAddCommand is "duly user add".
+type userAddCommand struct {
+	Data        dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, made if missing."`
+	Name        userName   `arg:"" help:"Name to sign in with: a word or an address."`
+	DisplayName string     `placeholder:"TEXT" help:"Name to show; the part of NAME before the @ if left out."`
+	Mail        string     `placeholder:"ADDRESS" help:"Mail address."`
+}
+
+// Examples are shown at the end of the help.
+func (*userAddCommand) Examples() string {
+	return `Examples:
+  duly user add ada
+  duly user add ada@example.org --display-name "Ada Lovelace" --mail ada@example.org`
+}
+
+// Run makes the user. The server may run meanwhile.
+func (u *userAddCommand) Run(ctx context.Context, c *console) (err error) {
+	if _, err := todo.NewUser("", string(u.Name), u.DisplayName, u.Mail, time.Time{}); err != nil {
+		return &usageError{withoutTarget(err)}
+	}
+	server, err := openData(ctx, duly.Config{DataDir: string(u.Data)})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	user, err := server.AddUser(ctx, duly.User{UserPrincipalName: string(u.Name), DisplayName: u.DisplayName, Mail: u.Mail})
+	if errors.Is(err, duly.ErrUserExists) {
+		return fmt.Errorf("there is a user %s already: choose another name, or see all with %s", u.Name, command("duly user list", u.Data))
+	}
+	if err != nil {
+		return fmt.Errorf("adding the user %s: %w", u.Name, err)
+	}
+	_, err = fmt.Fprintf(c.stdout, "Added %s (%s), id %s\n", user.UserPrincipalName, user.DisplayName, user.ID)
+	return err
+}
+
+// userListCommand is "duly user list".
+type userListCommand struct {
+	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
+	JSON bool       `name:"json" help:"Write a JSON array with Graph's names instead of a table."`
+}
+
+// Examples are shown at the end of the help.
+func (*userListCommand) Examples() string {
+	return `Examples:
+  duly user list --data /var/lib/duly
+  duly user list --json | jq -r '.[].userPrincipalName'`
+}
+
+// Run lists the users by name.
+func (u *userListCommand) Run(ctx context.Context, c *console) (err error) {
+	server, err := openData(ctx, duly.Config{DataDir: string(u.Data), Existing: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	users, err := allUsers(ctx, server)
+	if err != nil {
+		return fmt.Errorf("listing the users: %w", err)
+	}
+	if u.JSON {
+		return writeUsersJSON(c, users)
+	}
+	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "NAME\tDISPLAY NAME\tMAIL\tID")
+	for _, user := range users {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", user.UserPrincipalName, printable(user.DisplayName), cmp.Or(printable(user.Mail), "-"), user.ID)
+	}
+	return table.Flush()
+}
+
+// allUsers reads the users page by page.
+func allUsers(ctx context.Context, server *duly.Server) (users []duly.User, err error) {
+	const page = 1000
+	for {
+		next, err := server.Users(ctx, len(users), page)
+		if err != nil {
+			return nil, err
+		}
+		if users = append(users, next...); len(next) < page {
+			return users, nil
+		}
+	}
+}
+
+// printable keeps what a client wrote into a name from breaking the table.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// writeUsersJSON writes the users with the names that Graph gives their properties.
+func writeUsersJSON(c *console, users []duly.User) error {
+	type user struct {
+		ID                string `json:"id"`
+		UserPrincipalName string `json:"userPrincipalName"`
+		DisplayName       string `json:"displayName"`
+		Mail              string `json:"mail,omitempty"`
+	}
+	out := make([]user, 0, len(users))
+	for _, u := range users {
+		out = append(out, user(u))
+	}
+	e := json.NewEncoder(c.stdout)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(out)
+}
+
+// openData opens the data that config names, and says what to do where that fails.
+func openData(ctx context.Context, config duly.Config) (*duly.Server, error) {
+	server, err := duly.New(ctx, config)
+	if errors.Is(err, duly.ErrNoData) {
+		return nil, fmt.Errorf("there is no data in %s: name the folder of the server with --data or DULY_DATA, or begin with %s",
+			config.DataDir, command("duly user add NAME", dataFolder(config.DataDir)))
+	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		err = fmt.Errorf("%w: choose another one with --data, or let this account write to it", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the data folder %s: %w", config.DataDir, err)
+	}
+	return server, nil
+}
+
+// command is a command line to paste, on the folder of the data.
+func command(words string, data dataFolder) string {
+	return fmt.Sprintf("%q", words+" --data "+quoted(string(data)))
+}
+
+// quoted writes s for a shell.
+func quoted(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./@:+,", r))
+	}) {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
+}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -135,14 +136,36 @@ func newCaller(tb testing.TB) *caller {
 
 // call sends a request and fails the test unless the answer has the status.
 func (c *caller) call(method, path, body string, status int) *httptest.ResponseRecorder {
+	return c.callWith(method, path, body, status)
+}
+
+// callWith is call with headers: a name and a value in turn.
+func (c *caller) callWith(method, path, body string, status int, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header.Set("Authorization", c.token)
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
 	w := httptest.NewRecorder()
 	c.server.ServeHTTP(w, r)
 	if w.Code != status {
-		c.tb.Fatalf("%s %s: %d, want %d: %s", method, path, w.Code, status, w.Body)
+		c.tb.Errorf("%s %s: %d, want %d: %s", method, path, w.Code, status, w.Body)
 	}
 	return w
+}
+
+// fill makes n tasks in the default list.
+func (c *caller) fill(tb testing.TB, n int) {
+	tb.Helper()
+	var wg sync.WaitGroup
+	for w := range 64 {
+		wg.Go(func() {
+			for i := w; i < n; i += 64 {
+				c.create(fmt.Sprintf(`{"title": "Task %d", "status": "%s"}`, i, []string{"notStarted", "completed", "inProgress"}[i%3]))
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // create makes a task in the default list and returns its path.

@@ -44,6 +44,10 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	secret, err := keys.Secret("delta token")
+	if err != nil {
+		return nil, err
+	}
 	db, err := store.Open(ctx, path, c.Now)
 	if err != nil {
 		return nil, err
@@ -51,7 +55,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	return &Server{
 		db: db, keys: keys, log: c.Log, now: c.Now,
 		graph: graph.New(graph.Options{
-			DB: db, Verifier: auth.NewVerifier(keys, db.UserExists, c.Now), Log: c.Log, Now: c.Now,
+			DB: db, Verifier: auth.NewVerifier(keys, db.UserExists, c.Now), Secret: secret, Log: c.Log, Now: c.Now,
 			Profile: profile, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies,
 		}),
 	}, nil

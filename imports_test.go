@@ -12,7 +12,7 @@ const module = "github.com/duly-todo/duly"
 // layers is the import order: a package may import only those before it.
 func layers() []string {
 	return []string{
-		"internal/todo", "internal/todo/genzones", "internal/odata", "internal/store", "internal/auth",
+		"internal/todo", "internal/todo/genzones", "internal/odata", "internal/odata/odatatest", "internal/store", "internal/auth",
 		"internal/graph", "", "todotest", "cmd/duly",
 	}
 }

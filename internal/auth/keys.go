@@ -6,8 +6,11 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -237,4 +240,14 @@ func newGUID() string {
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// Secret derives a secret of 32 bytes for a purpose, such as signing delta
+// tokens. It is the same as long as the first key of the ring is.
+func (k *Keys) Secret(purpose string) ([]byte, error) {
+	private, err := x509.MarshalPKCS8PrivateKey(k.ring[0].jwk.Key)
+	if err != nil {
+		return nil, fmt.Errorf("derive a secret: %w", err)
+	}
+	return hkdf.Key(sha256.New, private, nil, "duly "+purpose, 32)
 }

@@ -21,24 +21,31 @@ func (s *Server) loadTask(r *request) (t todo.Task, err error) {
 // listChecklistItems serves GET …/checklistItems: all of them, in the order
 // added; a page only where the client asks for one (semantics 6.8).
 func (s *Server) listChecklistItems(r *request) error {
+	o, err := s.readOptions(r, store.ChecklistItemSchema())
+	if err != nil {
+		return err
+	}
 	t, err := s.loadTask(r)
 	if err != nil {
 		return err
 	}
-	items, next := pageOf(r, t.ChecklistItems)
-	r.collection(r.childContext(t.ListID, t.ID, "checklistItems"), len(items), next, func(e *encoder, i int) { e.checklistItem(&items[i]) })
+	p := pageOf(r, o, t.ChecklistItems, store.ChecklistItemRow, maxPage)
+	r.collection(r.childContext(t.ListID, t.ID, "checklistItems"), len(p.items), p.count, p.next, func(e *encoder, i int) { e.checklistItem(&p.items[i]) })
 	return nil
 }
 
-// pageOf cuts the page that the query asks for out of the children of a task;
-// without $top that is all of them.
-func pageOf[T any](r *request, items []T) ([]T, string) {
-	items = items[min(r.query.skip, len(items)):]
-	page := maxPage
-	if r.query.top >= 0 || r.prefer.maxPageSize > 0 {
-		page = r.page()
+// countChecklistItems serves GET …/checklistItems/$count.
+func (s *Server) countChecklistItems(r *request) error {
+	o, err := s.readOptions(r, store.ChecklistItemSchema())
+	if err != nil {
+		return err
 	}
-	return cutPage(r, items, page)
+	t, err := s.loadTask(r)
+	if err != nil {
+		return err
+	}
+	r.number(len(pick(t.ChecklistItems, store.ChecklistItemRow, o.filter, nil)))
+	return nil
 }
 
 // createChecklistItem serves POST …/checklistItems.
@@ -63,6 +70,9 @@ func (s *Server) createChecklistItem(r *request) error {
 func (s *Server) getChecklistItem(r *request) error {
 	id, err := r.item()
 	if err != nil {
+		return err
+	}
+	if _, err := s.readOptions(r, store.ChecklistItemSchema()); err != nil {
 		return err
 	}
 	t, err := s.loadTask(r)

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"compress/gzip"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -204,7 +205,8 @@ func (e *encoder) taskList(l *todo.TaskList) {
 	e.str("id", l.ID)
 }
 
-// task writes the members of a todoTask; tasks is its collection's context.
+// task writes the members of a todoTask; tasks is its collection's context, or
+// empty in delta, which has no contexts of children.
 func (e *encoder) task(t *todo.Task, tasks string) {
 	e.etag(taskETag(t))
 	e.str("importance", t.Importance.String())
@@ -264,7 +266,7 @@ func (e *encoder) close() { e.b = append(e.b, '}') }
 
 // childrenOf opens an inline collection with its context before it (semantics 5.6).
 func (e *encoder) childrenOf(property string, t *todo.Task, tasks string) {
-	if !e.r.bare {
+	if tasks != "" {
 		e.context(property, tasks, keyed(t.ID), "/", property)
 	}
 	e.name(property)
@@ -414,30 +416,45 @@ func (e *encoder) user(u *todo.User) {
 func (r *request) entity(status int, fragment string, members func(*encoder)) {
 	e := r.encoder()
 	e.b = append(e.b, '{')
-	e.context("", fragment, "/$entity")
+	e.context("", fragment, selected(r.opts.sel), "/$entity")
 	members(e)
 	e.b = append(e.b, '}')
+	e.prune(0)
 	r.answer(status, e.b)
 }
 
-// collection answers with a page of n items; next is the address of the page
-// after it, if any.
-func (r *request) collection(fragment string, n int, next string, item func(*encoder, int)) {
+// collection answers with a page of n items of count; next is the address of the
+// page after it, if any.
+func (r *request) collection(fragment string, n, count int, next string, item func(*encoder, int)) {
 	e := r.encoder()
 	e.b = append(e.b, '{')
-	e.context("", fragment)
+	e.context("", fragment, selected(r.opts.sel))
+	if r.query.count {
+		e.number("@odata.count", count)
+	}
 	if next != "" {
 		e.str("@odata.nextLink", next)
 	}
 	e.name("value")
 	e.b = append(e.b, '[')
 	for i := range n {
-		e.open()
+		e.comma()
+		start := len(e.b)
+		e.b = append(e.b, '{')
 		item(e, i)
 		e.close()
+		e.prune(start)
 	}
 	e.b = append(e.b, "]}"...)
 	r.answer(http.StatusOK, e.b)
+}
+
+// number answers with the size of a collection, as text (semantics 7.6).
+func (r *request) number(n int) {
+	r.header["Content-Type"] = []string{"text/plain"}
+	r.status = http.StatusOK
+	r.w.WriteHeader(http.StatusOK)
+	_, _ = io.WriteString(r.w, strconv.Itoa(n)) // the client has gone; nobody is left to tell
 }
 
 // created answers a POST: 201, the address of the new entity, and the entity.

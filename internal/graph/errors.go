@@ -29,6 +29,8 @@ func form(kind todo.Kind) answerForm {
 		return answerForm{status: 400, code: "invalidRequest", inner: "InvalidModel"}
 	case todo.BadRequest:
 		return answerForm{status: 400, code: "BadRequest"}
+	case todo.ParseURI:
+		return answerForm{status: 400, code: "invalidRequest", inner: "RequestBroker--ParseUri"}
 	case todo.MalformedID:
 		return answerForm{status: 400, code: "invalidRequest", inner: "ErrorInvalidIdMalformed"}
 	case todo.BuiltInList:
@@ -43,6 +45,10 @@ func form(kind todo.Kind) answerForm {
 		return answerForm{status: 404, code: "ErrorItemNotFound", inner: "ErrorItemNotFound"}
 	case todo.NoSuchUser:
 		return answerForm{status: 404, code: "Request_ResourceNotFound"}
+	case todo.TokenDamaged, todo.TokenOutlived:
+		return answerForm{status: 410, code: "syncStateNotFound", inner: "SyncStateNotFound"}
+	case todo.TokenForeign:
+		return answerForm{status: 410, code: "syncStateNotFound", inner: "SyncStateInvalid"}
 	case todo.NoSuchRoute:
 		return answerForm{status: 404, code: "UnknownError"}
 	case todo.Conflict:
@@ -65,6 +71,10 @@ func form(kind todo.Kind) answerForm {
 		return answerForm{status: 400, code: "invalidRequest", inner: "ErrorIncorrectRoutingHint", within: true}
 	case todo.MethodNotAllowed:
 		return answerForm{status: 405, code: "Request_BadRequest"}
+	case todo.FailedDependency:
+		return answerForm{status: 424, code: "FailedDependency"}
+	case todo.AnswerTooLarge:
+		return answerForm{status: 507, code: "generalException", inner: "BatchAnswerTooLarge"}
 	case todo.Unavailable:
 		return answerForm{status: 503, code: "serviceNotAvailable"}
 	}
@@ -90,6 +100,8 @@ func (s *Server) fail(r *request, err error) {
 	switch {
 	case e.Kind == todo.BrokenETag && s.profile.BrokenETagIs500:
 		f, e = form(0), &todo.Error{Message: internalMessage}
+	case e.Kind == todo.TokenDamaged && s.profile.BadTokenIs400:
+		f, e = form(todo.BadRequest), &todo.Error{Message: "Badly formed token."}
 	case e.Kind == todo.Unavailable:
 		r.header.Set("Retry-After", "1")
 	}

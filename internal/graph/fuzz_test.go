@@ -109,7 +109,7 @@ func FuzzQuery(f *testing.F) {
 			return
 		}
 		r := &request{base: "http://duly.test", version: "v1.0", match: match{path: "/me/todo/lists"}, query: q}
-		next := r.nextLink(7)
+		next := r.nextLink(7, "")
 		_, query, _ := strings.Cut(next, "?")
 		again, err := parseQuery(query)
 		if err != nil || again.skip != 7 || again.top != q.top {

@@ -27,6 +27,7 @@ import (
 type Options struct {
 	DB             *store.DB
 	Verifier       *auth.Verifier
+	Secret         []byte // signs delta tokens
 	Log            *slog.Logger
 	Now            func() time.Time
 	Profile        Profile
@@ -38,6 +39,7 @@ type Options struct {
 type Server struct {
 	db       *store.DB
 	verifier *auth.Verifier
+	secret   []byte
 	log      *slog.Logger
 	now      func() time.Time
 	profile  Profile
@@ -49,7 +51,7 @@ type Server struct {
 // New returns a Server.
 func New(o Options) *Server {
 	return &Server{
-		db: o.DB, verifier: o.Verifier, log: o.Log, now: o.Now, profile: o.Profile,
+		db: o.DB, verifier: o.Verifier, secret: o.Secret, log: o.Log, now: o.Now, profile: o.Profile,
 		baseURL: strings.TrimSuffix(o.BaseURL, "/"), proxies: o.TrustedProxies, tree: newTree(routes()),
 	}
 }
@@ -69,8 +71,11 @@ type request struct {
 	as        store.As // whose mailbox the request is about
 	match
 	query  query
+	opts   options // what the handler read of query, for the encoder
 	prefer preferences
 	bare   bool // odata.metadata=none: no control information but links
+
+	outer *request // the batch that the request is a part of; nil: none
 
 	header http.Header
 	out    []byte // a buffer for the body
@@ -85,19 +90,25 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if id := hr.Header.Get("client-request-id"); store.ValidGUID(id) {
 		r.clientID = id
 	}
+	s.run(r, s.serve)
+}
+
+// run answers a request by serve, whose error or panic becomes the answer, and
+// logs it. Parts of a batch go through it as well.
+func (s *Server) run(r *request, serve func(*request) error) {
 	commonHeaders(r)
 	defer func() {
 		if p := recover(); p != nil {
-			if p == http.ErrAbortHandler {
+			if p == http.ErrAbortHandler && r.outer == nil {
 				panic(p)
 			}
 			s.fail(r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
+		s.logRequest(r)
 	}()
-	if err := s.serve(r); err != nil {
+	if err := serve(r); err != nil {
 		s.fail(r, err)
 	}
-	s.logRequest(r)
 }
 
 // logRequest writes the one line of a request. It names the route as the table
@@ -110,10 +121,15 @@ func (s *Server) logRequest(r *request) {
 	if r.node != nil && r.node.routes[r.Method] != nil {
 		route = r.node.routes[r.Method].path
 	}
-	s.log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+	attrs := []slog.Attr{
 		slog.String("method", r.Method), slog.String("version", r.version), slog.String("route", route),
 		slog.Int("status", r.status), slog.Duration("took", s.now().Sub(r.now)),
-		slog.String("request-id", r.id), slog.String("user", r.principal.User), slog.String("app", r.principal.App))
+		slog.String("request-id", r.id), slog.String("user", r.principal.User), slog.String("app", r.principal.App),
+	}
+	if r.outer != nil {
+		attrs = append(attrs, slog.String("batch", r.outer.id))
+	}
+	s.log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
 }
 
 // commonHeaders sets what every answer carries (semantics §1).
@@ -131,7 +147,7 @@ func commonHeaders(r *request) {
 	}
 }
 
-// serve does all that comes before and after a handler.
+// serve checks the token and has the request dispatched.
 func (s *Server) serve(r *request) (err error) {
 	if r.Method == http.MethodOptions {
 		return s.preflight(r)
@@ -141,12 +157,17 @@ func (s *Server) serve(r *request) (err error) {
 		return err
 	}
 	r.principal = principal
-	r.as = store.As{User: principal.User, App: principal.App}
+	return s.dispatch(r)
+}
+
+// dispatch does all that comes between the token and the answer.
+func (s *Server) dispatch(r *request) error {
+	r.as = store.As{User: r.principal.User, App: r.principal.App}
 	path, err := r.cutVersion()
 	if err != nil {
 		return err
 	}
-	if r.match, err = s.tree.find(path, principal.User); err != nil {
+	if r.match, err = s.tree.find(path, r.principal.User); err != nil {
 		return err
 	}
 	rt := r.node.routes[r.Method]
@@ -204,7 +225,11 @@ func shortened(s string) string {
 // authorize checks that the token allows the route, and finds the mailbox. A
 // token that speaks for a user reaches that user's mailbox alone; whether
 // another one exists makes no difference to the answer.
+// A route without needs is open to every token.
 func (s *Server) authorize(r *request, needs *permission) error {
+	if needs == nil {
+		return nil
+	}
 	p := r.principal
 	allowed := needs.delegated
 	if p.AppOnly {

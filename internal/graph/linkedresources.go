@@ -17,12 +17,30 @@ import (
 
 // listLinkedResources serves GET …/tasks/{task}/linkedResources.
 func (s *Server) listLinkedResources(r *request) error {
+	o, err := s.readOptions(r, store.LinkedResourceSchema())
+	if err != nil {
+		return err
+	}
 	t, err := s.loadTask(r)
 	if err != nil {
 		return err
 	}
-	links, next := pageOf(r, t.LinkedResources)
-	r.collection(r.childContext(t.ListID, t.ID, "linkedResources"), len(links), next, func(e *encoder, i int) { e.linkedResource(&links[i]) })
+	p := pageOf(r, o, t.LinkedResources, store.LinkedResourceRow, maxPage)
+	r.collection(r.childContext(t.ListID, t.ID, "linkedResources"), len(p.items), p.count, p.next, func(e *encoder, i int) { e.linkedResource(&p.items[i]) })
+	return nil
+}
+
+// countLinkedResources serves GET …/linkedResources/$count.
+func (s *Server) countLinkedResources(r *request) error {
+	o, err := s.readOptions(r, store.LinkedResourceSchema())
+	if err != nil {
+		return err
+	}
+	t, err := s.loadTask(r)
+	if err != nil {
+		return err
+	}
+	r.number(len(pick(t.LinkedResources, store.LinkedResourceRow, o.filter, nil)))
 	return nil
 }
 
@@ -105,6 +123,9 @@ func (s *Server) getLinkedResource(r *request) error {
 	if err != nil {
 		return err
 	}
+	if _, err := s.readOptions(r, store.LinkedResourceSchema()); err != nil {
+		return err
+	}
 	t, err := s.loadTask(r)
 	if err != nil {
 		return err
@@ -153,19 +174,25 @@ func (s *Server) deleteLinkedResource(r *request) error {
 // allLinks is the context of the collection of all linked resources.
 const allLinks = "linkedResources"
 
+// maxOwnLinks is the most linked resources of a mailbox that are read at once.
+const maxOwnLinks = 100_000
+
 // listOwnLinkedResources serves GET /linkedResources: all of the caller's.
 func (s *Server) listOwnLinkedResources(r *request) error {
+	o, err := s.readOptions(r, store.LinkedResourceSchema())
+	if err != nil {
+		return err
+	}
 	var links []store.HeldLink
-	page := r.page()
-	err := s.view(r, func(tx *store.Tx) (err error) {
-		links, err = tx.LinkedResources(r.query.skip, page+1)
+	err = s.view(r, func(tx *store.Tx) (err error) {
+		links, err = tx.LinkedResources(0, maxOwnLinks)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	links, next := cutPage(r, links, page)
-	r.collection(allLinks, len(links), next, func(e *encoder, i int) { e.heldLink(&links[i]) })
+	p := pageOf(r, o, links, func(h *store.HeldLink) odata.Row { return store.LinkedResourceRow(&h.LinkedResource) }, defaultPage)
+	r.collection(allLinks, len(p.items), p.count, p.next, func(e *encoder, i int) { e.heldLink(&p.items[i]) })
 	return nil
 }
 

@@ -18,30 +18,87 @@ func (s *Server) getTodo(r *request) error {
 
 // listLists serves GET …/todo/lists.
 func (s *Server) listLists(r *request) error {
+	o, err := s.readOptions(r, store.ListSchema())
+	if err != nil {
+		return err
+	}
+	var p page[todo.TaskList]
+	var tasks [][]todo.Task // of each list, where $expand asks for them
+	err = s.view(r, func(tx *store.Tx) error {
+		lists, err := tx.Lists(0, maxLists)
+		if err != nil {
+			return err
+		}
+		p = pageOf(r, o, lists, store.ListRow, defaultPage)
+		for i := range p.items {
+			of, err := o.tasksOf(tx, p.items[i].ID)
+			if err != nil {
+				return err
+			}
+			tasks = append(tasks, of)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	r.collection(r.listsContext(), len(p.items), p.count, p.next, func(e *encoder, i int) {
+		e.taskList(&p.items[i])
+		e.tasksOf(&p.items[i], tasks[i])
+	})
+	return nil
+}
+
+// maxLists is the most lists of a mailbox that are read.
+const maxLists = 100_000
+
+// tasksOf reads the tasks of a list for $expand=tasks; nil where it is not asked
+// for. Without $top they are a page.
+func (o options) tasksOf(tx *store.Tx, list string) ([]todo.Task, error) {
+	x := o.expansion("tasks")
+	if x == nil {
+		return nil, nil
+	}
+	limit := defaultPage
+	if x.Top >= 0 {
+		limit = min(x.Top, maxPage)
+	}
+	return tx.QueryTasks(store.TaskQuery{List: list, Filter: x.Filter, OrderBy: x.OrderBy, Skip: x.Skip, Limit: limit})
+}
+
+// tasksOf writes the tasks of a list that $expand asks for.
+func (e *encoder) tasksOf(l *todo.TaskList, tasks []todo.Task) {
+	if len(tasks) == 0 {
+		return
+	}
+	fragment := e.r.tasksContext(l.ID)
+	e.context("tasks", fragment)
+	e.name("tasks")
+	e.b = append(e.b, '[')
+	for i := range tasks {
+		e.open()
+		e.task(&tasks[i], fragment)
+		e.close()
+	}
+	e.b = append(e.b, ']')
+}
+
+// countLists serves GET …/todo/lists/$count.
+func (s *Server) countLists(r *request) error {
+	o, err := s.readOptions(r, store.ListSchema())
+	if err != nil {
+		return err
+	}
 	var lists []todo.TaskList
-	page := r.page()
-	err := s.view(r, func(tx *store.Tx) (err error) {
-		lists, err = tx.Lists(r.query.skip, page+1)
+	err = s.view(r, func(tx *store.Tx) (err error) {
+		lists, err = tx.Lists(0, maxLists)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	lists, next := cutPage(r, lists, page)
-	r.collection(r.listsContext(), len(lists), next, func(e *encoder, i int) { e.taskList(&lists[i]) })
+	r.number(len(pick(lists, store.ListRow, o.filter, nil)))
 	return nil
-}
-
-// cutPage takes the item beyond the page off, and gives the link to go on where
-// there was one.
-func cutPage[T any](r *request, items []T, page int) ([]T, string) {
-	if len(items) <= page {
-		return items, ""
-	}
-	if page == 0 {
-		return items[:0], ""
-	}
-	return items[:page], r.nextLink(r.query.skip + page)
 }
 
 // createList serves POST …/todo/lists.
@@ -86,9 +143,16 @@ func (r *request) taskList(tx *store.Tx) (todo.TaskList, error) {
 
 // getList serves GET …/todo/lists/{list}.
 func (s *Server) getList(r *request) error {
+	o, err := s.readOptions(r, store.ListSchema())
+	if err != nil {
+		return err
+	}
 	var l todo.TaskList
-	err := s.view(r, func(tx *store.Tx) (err error) {
-		l, err = r.taskList(tx)
+	var tasks []todo.Task
+	err = s.view(r, func(tx *store.Tx) (err error) {
+		if l, err = r.taskList(tx); err == nil {
+			tasks, err = o.tasksOf(tx, l.ID)
+		}
 		return err
 	})
 	if err != nil {
@@ -99,7 +163,10 @@ func (s *Server) getList(r *request) error {
 		return nil
 	}
 	r.setETag(tag)
-	r.entity(http.StatusOK, r.listsContext(), func(e *encoder) { e.taskList(&l) })
+	r.entity(http.StatusOK, r.listsContext(), func(e *encoder) {
+		e.taskList(&l)
+		e.tasksOf(&l, tasks)
+	})
 	return nil
 }
 
@@ -146,7 +213,7 @@ func (s *Server) deleteList(r *request) error {
 		if err := l.CheckDelete(); err != nil {
 			return err
 		}
-		return tx.DeleteList(l.ID)
+		return tx.DeleteList(l)
 	})
 	if err != nil {
 		return err

@@ -19,6 +19,12 @@ type Profile struct {
 	RoutingHint         bool // another user's mailbox is 400 ErrorIncorrectRoutingHint (toolkit#1620)
 	RangeStartIsInvalid bool // range.startDate in a PATCH is a 400 InvalidModel (docs#10516)
 	ForgetsRecurrence   bool // endDate ranges become noEnd, relative patterns daily (TM, RS)
+	BadTokenIs400       bool // a delta token that was altered is 400 "Badly formed token." (MT-S4)
+	PlainBatches        bool // all of a batch is one chain by dependsOn, or depends on one request alone (MT-S10)
+	PlainNextLinks      bool // nextLinks have $skip alone, without a token that keeps the place (MT-P1)
+	SelectIsRefused     bool // $select of names is 400 RequestBroker--ParseUri (MT-S3, OMN)
+	CountIsIgnored      bool // $count=true changes nothing (MT-S3)
+	DeltaTakesNoOptions bool // $top and $filter on delta are 400 (MT-S3)
 	NoBareTodo          bool // GET …/todo is a 404 UnknownError (beta-sdk-dotnet#217)
 }
 
@@ -29,7 +35,7 @@ func profiles() []Profile {
 		{
 			Name:              "strict",
 			OneLinkedResource: true, StrictWebURL: true, LinkIgnoresEmpty: true, StepPatchUnchecks: true, BrokenETagIs500: true,
-			RoutingHint: true, RangeStartIsInvalid: true, ForgetsRecurrence: true, NoBareTodo: true,
+			RoutingHint: true, RangeStartIsInvalid: true, ForgetsRecurrence: true, NoBareTodo: true, PlainNextLinks: true, SelectIsRefused: true, CountIsIgnored: true, DeltaTakesNoOptions: true, PlainBatches: true, BadTokenIs400: true,
 		},
 	}
 }

@@ -15,6 +15,7 @@ const (
 	defaultPage = 50
 	maxPage     = 1000
 	maxSkip     = 1 << 31
+	maxAliases  = 16
 )
 
 // A query is the system query options of a request.
@@ -22,6 +23,14 @@ type query struct {
 	raw  string // as sent
 	top  int    // -1: not sent
 	skip int
+
+	filter, orderBy, sel, expand, search string // as text; options reads them
+
+	count   bool
+	aliases map[string]string // parameter aliases, with their "@"
+
+	token  string // $skiptoken or $deltatoken
+	latest bool   // $deltatoken=latest
 }
 
 // parseQuery reads the query options. The "$" may be left out, and their names
@@ -41,14 +50,38 @@ func parseQuery(raw string) (q query, err error) {
 			q.top, err = optionNumber("$top", value, maxSkip)
 		case "skip":
 			q.skip, err = optionNumber("$skip", value, maxSkip)
+		case "filter":
+			q.filter = value
+		case "orderby":
+			q.orderBy = value
+		case "select":
+			q.sel = value
 		case "expand":
-			err = checkExpand(value)
+			q.expand = value
+		case "search":
+			q.search = value
+		case "count":
+			if q.count = strings.EqualFold(value, "true"); !q.count && !strings.EqualFold(value, "false") {
+				err = todo.Errorf(todo.BadRequest, "$count", "Invalid value '%s' for the query option '$count': it must be true or false.", shortened(value))
+			}
 		case "format":
 			if !strings.HasPrefix(strings.ToLower(value), "json") && !strings.HasPrefix(strings.ToLower(value), "application/json") {
 				err = todo.Errorf(todo.BadRequest, "$format", "The value '%s' of the query option '$format' is not supported; use json.", shortened(value))
 			}
-		case "filter", "orderby", "select", "count", "search", "skiptoken", "deltatoken", "apply", "compute", "index", "levels":
-			err = todo.Errorf(todo.NotImplemented, "$"+name, "The query option '$%s' is not yet supported.", name)
+		case "skiptoken", "deltatoken":
+			q.latest = name == "deltatoken" && strings.EqualFold(value, "latest")
+			if q.token = value; q.latest {
+				q.token = ""
+			}
+		case "apply", "compute", "index", "levels":
+			err = todo.Errorf(todo.NotImplemented, "$"+name, "The query option '$%s' is not supported.", name)
+		default:
+			if strings.HasPrefix(name, "@") && len(q.aliases) < maxAliases {
+				if q.aliases == nil {
+					q.aliases = map[string]string{}
+				}
+				q.aliases[name] = value
+			}
 		}
 		if err != nil {
 			return q, err
@@ -78,17 +111,6 @@ func optionNumber(name, value string, limit int) (int, error) {
 	return n, nil
 }
 
-// checkExpand takes the children that every answer shows inline anyway.
-func checkExpand(value string) error {
-	for name := range strings.SplitSeq(value, ",") {
-		name = strings.ToLower(strings.TrimSpace(name))
-		if name != "checklistitems" && name != "linkedresources" && name != "" {
-			return todo.Errorf(todo.NotImplemented, "$expand", "The value '%s' of the query option '$expand' is not yet supported.", shortened(value))
-		}
-	}
-	return nil
-}
-
 // page is how many items the answer holds at most: $top, else what the Prefer
 // header asks for, else the default.
 func (r *request) page() int {
@@ -102,16 +124,21 @@ func (r *request) page() int {
 }
 
 // nextLink is the address of the page that begins after skip items: the URL of
-// this request, with $skip as its last option (semantics 6.1 and 6.6).
-func (r *request) nextLink(skip int) string {
+// this request, with $skip as its last option (semantics 6.1 and 6.6). A token
+// beside it says after which item the page begins, so that what is written
+// meanwhile makes no item come twice or never.
+func (r *request) nextLink(skip int, token string) string {
 	var b strings.Builder
 	b.WriteString(r.base + "/" + r.version + r.path + "?")
 	if r.query.raw != "" {
 		for pair := range strings.SplitSeq(r.query.raw, "&") {
-			if name, _, err := splitOption(pair); err == nil && name != "skip" && pair != "" {
+			if name, _, err := splitOption(pair); err == nil && name != "skip" && name != "skiptoken" && pair != "" {
 				b.WriteString(pair + "&")
 			}
 		}
+	}
+	if token != "" {
+		b.WriteString("$skiptoken=" + token + "&")
 	}
 	b.WriteString("$skip=" + strconv.Itoa(skip))
 	return b.String()

@@ -42,17 +42,29 @@ func routes() []route {
 		task = list + "/tasks/{task}"
 	)
 	return []route{
+		{"POST", "/$batch", nil, (*Server).batch}, // each part by its own route
+
 		{"GET", "/users", usersReadAll, (*Server).listUsers},
 		{"GET", user, userRead, (*Server).getUser},
 		{"PATCH", user, userWrite, (*Server).patchUser},
 
 		{"GET", user + "/todo", tasksRead, (*Server).getTodo},
 
+		{"GET", user + "/todo/tasks", tasksRead, (*Server).listAllTasks},
+		{"GET", user + "/todo/tasks/$count", tasksRead, (*Server).countAllTasks},
+
 		{"GET", user + "/todo/lists", tasksRead, (*Server).listLists},
 		{"POST", user + "/todo/lists", tasksWrite, (*Server).createList},
 		{"GET", list, tasksRead, (*Server).getList},
 		{"PATCH", list, tasksWrite, (*Server).patchList},
 		{"DELETE", list, tasksWrite, (*Server).deleteList},
+
+		{"GET", user + "/todo/lists/delta", tasksRead, (*Server).deltaLists},
+		{"GET", user + "/todo/lists/$count", tasksRead, (*Server).countLists},
+		{"GET", list + "/tasks/$count", tasksRead, (*Server).countTasks},
+		{"GET", task + "/checklistItems/$count", tasksRead, (*Server).countChecklistItems},
+		{"GET", task + "/linkedResources/$count", tasksRead, (*Server).countLinkedResources},
+		{"GET", list + "/tasks/delta", tasksRead, (*Server).deltaTasks},
 
 		{"GET", list + "/tasks", tasksRead, (*Server).listTasks},
 		{"POST", list + "/tasks", tasksWrite, (*Server).createTask},

@@ -251,6 +251,7 @@ func (p *player) abstract(s string) string {
 
 var (
 	opaque  = regexp.MustCompile(`[-\w]{23}=|[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	links   = regexp.MustCompile(`\$(?:skip|delta)token=([-\w]+\.[-\w]+)`)
 	etags   = regexp.MustCompile(`W/\\?"([A-Za-z0-9+/=]{24})\\?"`)
 	unnamed = regexp.MustCompile(`("(?:client-)?request-id": ")[^"]*"`)
 	small   = regexp.MustCompile(`([{\[])\n\s+((?:[^{}\[\]]|\[[^{}\[\]\n]*\])*?)\n\s*([}\]])`) // holds no other object
@@ -302,6 +303,11 @@ func (p *player) record(got *httptest.ResponseRecorder, a *txtar.File, names []s
 	}
 	if body != "" {
 		out.WriteString(body + "\n")
+	}
+	for _, m := range links.FindAllStringSubmatch(body, -1) {
+		if !p.knows(m[1]) {
+			p.name(m[1], "token", new([]string))
+		}
 	}
 	for _, v := range opaque.FindAllString(body, -1) {
 		if !p.knows(v) {

@@ -9,22 +9,144 @@ import (
 
 // listTasks serves GET …/tasks: the newest first (semantics 6.9).
 func (s *Server) listTasks(r *request) error {
+	o, err := s.readOptions(r, store.TaskSchema())
+	if err != nil {
+		return err
+	}
 	var tasks []todo.Task
-	page := r.page()
-	err := s.view(r, func(tx *store.Tx) error {
+	var count int
+	var last *store.Cursor // of the page, where there is one more
+	err = s.view(r, func(tx *store.Tx) error {
 		list, err := r.list(tx)
 		if err != nil {
 			return err
 		}
-		tasks, err = tx.Tasks(list, r.query.skip, page+1)
+		tasks, last, count, err = s.queryTasks(r, tx, o, list)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	tasks, next := cutPage(r, tasks, page)
 	fragment := r.tasksContext(r.params["list"])
-	r.collection(fragment, len(tasks), next, func(e *encoder, i int) { e.task(&tasks[i], fragment) })
+	r.collection(fragment, len(tasks), count, s.nextTasks(r, last), func(e *encoder, i int) { e.task(&tasks[i], fragment) })
+	return nil
+}
+
+// listAllTasks serves GET …/todo/tasks, an addition to Graph: the tasks of all
+// lists, each with its address, which names its list.
+func (s *Server) listAllTasks(r *request) error {
+	o, err := s.readOptions(r, store.TaskSchema())
+	if err != nil {
+		return err
+	}
+	var tasks []todo.Task
+	var count int
+	var last *store.Cursor
+	err = s.view(r, func(tx *store.Tx) (err error) {
+		tasks, last, count, err = s.queryTasks(r, tx, o, "")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.collection("users"+keyed(r.as.User)+"/todo/tasks", len(tasks), count, s.nextTasks(r, last), func(e *encoder, i int) {
+		if !r.bare {
+			e.str("@odata.id", r.base+"/"+r.version+"/users/"+escapeID(r.as.User)+"/todo/lists/"+tasks[i].ListID+"/tasks/"+tasks[i].ID)
+		}
+		e.task(&tasks[i], r.tasksContext(tasks[i].ListID))
+	})
+	return nil
+}
+
+// countAllTasks serves GET …/todo/tasks/$count.
+func (s *Server) countAllTasks(r *request) error {
+	o, err := s.readOptions(r, store.TaskSchema())
+	if err != nil {
+		return err
+	}
+	n := 0
+	err = s.view(r, func(tx *store.Tx) (err error) {
+		n, err = tx.CountTasks("", o.filter)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.number(n)
+	return nil
+}
+
+// queryTasks reads the page of tasks that the query asks for, of a list or,
+// where it is empty, of all lists. last is the place of its last task, where
+// there are more.
+func (s *Server) queryTasks(r *request, tx *store.Tx, o options, list string) (tasks []todo.Task, last *store.Cursor, count int, err error) {
+	size := r.page()
+	q := store.TaskQuery{List: list, Filter: o.filter, OrderBy: o.orderBy, Skip: r.query.skip, Limit: size + 1}
+	if r.query.token != "" {
+		if q.After, err = s.parseCursor(r.query.token); err != nil {
+			return nil, nil, 0, err
+		}
+		q.Skip = 0
+	}
+	if tasks, err = tx.QueryTasks(q); err != nil {
+		return nil, nil, 0, err
+	}
+	if len(tasks) > size {
+		if tasks = tasks[:size]; size > 0 {
+			last = store.CursorOf(&tasks[size-1], o.orderBy)
+		}
+	}
+	for i := range tasks {
+		if err := o.expandTask(tx, &tasks[i]); err != nil {
+			return nil, nil, 0, err
+		}
+	}
+	if r.query.count {
+		count, err = tx.CountTasks(list, o.filter)
+	}
+	return tasks, last, count, err
+}
+
+// nextTasks is the address of the page after a place; empty where there is none.
+func (s *Server) nextTasks(r *request, last *store.Cursor) string {
+	if last == nil {
+		return ""
+	}
+	token := ""
+	if !s.profile.PlainNextLinks {
+		token = s.sign(last)
+	}
+	return r.nextLink(r.query.skip+r.page(), token)
+}
+
+// parseCursor reads the place out of a $skiptoken.
+func (s *Server) parseCursor(token string) (*store.Cursor, error) {
+	c := new(store.Cursor)
+	if !s.verify(token, c) {
+		return nil, todo.Errorf(todo.BadRequest, "$skiptoken", "Badly formed token.")
+	}
+	return c, nil
+}
+
+// countTasks serves GET …/tasks/$count.
+func (s *Server) countTasks(r *request) error {
+	o, err := s.readOptions(r, store.TaskSchema())
+	if err != nil {
+		return err
+	}
+	n := 0
+	err = s.view(r, func(tx *store.Tx) error {
+		list, err := r.list(tx)
+		if err != nil {
+			return err
+		}
+		n, err = tx.CountTasks(list, o.filter)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.number(n)
 	return nil
 }
 
@@ -120,9 +242,15 @@ func (s *Server) addChildren(tx *store.Tx, t todo.Task, inline children) (_ todo
 
 // getTask serves GET …/tasks/{task}.
 func (s *Server) getTask(r *request) error {
+	o, err := s.readOptions(r, store.TaskSchema())
+	if err != nil {
+		return err
+	}
 	var t todo.Task
-	err := s.view(r, func(tx *store.Tx) (err error) {
-		t, err = r.task(tx)
+	err = s.view(r, func(tx *store.Tx) (err error) {
+		if t, err = r.task(tx); err == nil {
+			err = o.expandTask(tx, &t)
+		}
 		return err
 	})
 	if err != nil {

@@ -10,21 +10,30 @@ import (
 // usersContext is the context of a user.
 const usersContext = "users"
 
+// maxUsers is the most users that are read at once.
+const maxUsers = 100_000
+
 // listUsers serves GET /users.
 func (s *Server) listUsers(r *request) error {
-	page := r.page()
-	users, err := s.db.Users(r.Context(), r.query.skip, page+1)
+	o, err := s.readOptions(r, store.UserSchema())
 	if err != nil {
 		return err
 	}
-	users, next := cutPage(r, users, page)
-	r.collection(usersContext, len(users), next, func(e *encoder, i int) { e.user(&users[i]) })
+	users, err := s.db.Users(r.Context(), 0, maxUsers)
+	if err != nil {
+		return err
+	}
+	p := pageOf(r, o, users, store.UserRow, defaultPage)
+	r.collection(usersContext, len(p.items), p.count, p.next, func(e *encoder, i int) { e.user(&p.items[i]) })
 	return nil
 }
 
 // getUser serves GET /me and GET /users/{user}. To see another user takes a
 // permission over all of them.
 func (s *Server) getUser(r *request) error {
+	if _, err := s.readOptions(r, store.UserSchema()); err != nil {
+		return err
+	}
 	u, err := s.visibleUser(r)
 	if err != nil {
 		return err

@@ -16,11 +16,13 @@ var idEncoding = base64.NewEncoding("-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcde
 const idLength = 24
 
 // NewID makes the id of a list or a task: the microsecond of the transaction
-// in seven bytes, then ten random ones. Ids sort by their time of creation.
+// in seven bytes, two of a counter, then eight random ones. Ids sort by their
+// time of creation, those of one microsecond in the order in which they are made.
 func (tx *Tx) NewID() string {
 	var b [17]byte
 	binary.BigEndian.PutUint64(b[:8], uint64(tx.now.UnixMicro())<<8)
-	rand.Read(b[7:])
+	binary.BigEndian.PutUint16(b[7:9], uint16(tx.db.ids.Add(1)))
+	rand.Read(b[9:])
 	return idEncoding.EncodeToString(b[:])
 }
 
@@ -32,7 +34,7 @@ func (tx *Tx) NewGUID() string {
 	rand.Read(b[:])
 	ms, within := uint64(tx.now.UnixMilli()), uint64(tx.now.UnixMicro()%1000)<<2
 	binary.BigEndian.PutUint64(b[:8], ms<<16|7<<12|within)
-	b[8] = b[8]&0x3f | 0x80
+	binary.BigEndian.PutUint16(b[8:10], uint16(tx.db.ids.Add(1))&0x3fff|0x8000)
 	return formatGUID(b)
 }
 

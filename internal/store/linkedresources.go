@@ -41,7 +41,7 @@ func (tx *Tx) LinkedResource(id string) (h HeldLink, err error) {
 // the first skip, held or not, by id.
 func (tx *Tx) LinkedResources(skip, limit int) ([]HeldLink, error) {
 	links := []HeldLink{}
-	err := tx.conn.query(`SELECT `+linkColumns+`, list_id, task_id FROM linked_resources WHERE user_id = ? ORDER BY resource_id LIMIT ? OFFSET ?`,
+	err := tx.conn.query(`SELECT `+linkColumns+`, list_id, task_id FROM linked_resources WHERE user_id = ? ORDER BY resource_id LIMIT ?+0 OFFSET ?+0`,
 		func(r *row) error { links = append(links, scanHeldLink(r)); return nil },
 		text(tx.as.User), integer(int64(limit)), integer(int64(skip)))
 	return links, err

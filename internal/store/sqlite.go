@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"zombiezen.com/go/sqlite"
+
+	"github.com/duly-todo/duly/internal/odata"
 )
 
 // What the settings are worth is in docs/adr/0002-sqlite.md.
@@ -220,6 +222,18 @@ func openConn(path string, flags sqlite.OpenFlags, pragmas string) (*conn, error
 	}
 	c := &conn{sc}
 	sc.SetBusyTimeout(busyTimeout)
+	err = sc.CreateFunction("fold", &sqlite.FunctionImpl{ // NULL stays NULL
+		NArgs: 1, Deterministic: true,
+		Scalar: func(_ sqlite.Context, args []sqlite.Value) (sqlite.Value, error) {
+			if args[0].Type() == sqlite.TypeNull {
+				return sqlite.Value{}, nil
+			}
+			return sqlite.TextValue(odata.Fold(args[0].Text())), nil
+		},
+	})
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
 	if err := c.script(pragmas); err != nil {
 		return nil, errors.Join(err, c.close())
 	}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/duly-todo/duly/internal/todo"
@@ -20,6 +21,7 @@ import (
 type DB struct {
 	engine *sqliteEngine
 	now    func() time.Time
+	ids    atomic.Uint32 // counts the ids made, to keep those of one microsecond in order
 }
 
 // Memory is the name of a database that lives as long as its DB.
@@ -53,14 +55,14 @@ var ErrClosed = errors.New("the database is closed")
 // not start another transaction, nor do slow work.
 func (db *DB) Update(ctx context.Context, as As, fn func(*Tx) error) error {
 	return db.engine.update(ctx, func(c *conn) error {
-		return fn(&Tx{conn: c, as: as, now: db.time()})
+		return fn(&Tx{db: db, conn: c, as: as, now: db.time()})
 	})
 }
 
 // View runs fn on a snapshot of the mailbox of user. fn must not write.
 func (db *DB) View(ctx context.Context, user string, fn func(*Tx) error) error {
 	return db.engine.view(ctx, func(c *conn) error {
-		return fn(&Tx{conn: c, as: As{User: user}, now: db.time()})
+		return fn(&Tx{db: db, conn: c, as: As{User: user}, now: db.time()})
 	})
 }
 
@@ -68,6 +70,7 @@ func (db *DB) time() time.Time { return db.now().UTC().Truncate(time.Microsecond
 
 // Tx is a transaction on one mailbox. All its writes carry the same time.
 type Tx struct {
+	db   *DB
 	conn *conn
 	as   As
 	now  time.Time
@@ -105,13 +108,15 @@ type Change struct {
 	Op      Op
 	ListID  string
 	ItemID  string // the list's or the task's id
+	Born    int64  // the version under which the item was created
 	App     string
 	At      time.Time
 }
 
 // logChange records a write under the mailbox's next version, which it returns.
 // Taking the version locks the mailbox, so that versions commit in their order.
-func (tx *Tx) logChange(kind Kind, op Op, list, item string) (int64, error) {
+// born is the version under which the item was created; 0 for one that is new.
+func (tx *Tx) logChange(kind Kind, op Op, list, item string, born int64) (int64, error) {
 	version := int64(-1)
 	err := tx.conn.query(`UPDATE users SET version = version + 1 WHERE user_id = ? RETURNING version`,
 		func(r *row) error { version = r.int(); return nil }, text(tx.as.User))
@@ -121,21 +126,73 @@ func (tx *Tx) logChange(kind Kind, op Op, list, item string) (int64, error) {
 	if version < 0 {
 		return 0, errNoSuchUser(tx.as.User)
 	}
-	return version, tx.conn.exec(`INSERT INTO changes (user_id, version, kind, op, list_id, item_id, app, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		text(tx.as.User), integer(version), integer(int64(kind)), integer(int64(op)), text(list), text(item), text(tx.as.App), integer(tx.now.UnixMicro()))
+	if op == Created {
+		born = version
+	}
+	err = tx.conn.exec(`INSERT INTO changes (user_id, version, kind, op, list_id, item_id, created_version, app, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		text(tx.as.User), integer(version), integer(int64(kind)), integer(int64(op)), text(list), text(item), integer(born), text(tx.as.App), integer(tx.now.UnixMicro()))
+	if err == nil && version%pruneEvery == 0 {
+		err = tx.pruneLog()
+	}
+	return version, err
 }
 
-// Changes returns at most limit changes of the mailbox after a version, oldest first.
-func (tx *Tx) Changes(after int64, limit int) ([]Change, error) {
+// The change log is kept for LogRetention; every pruneEvery-th write of a
+// mailbox takes off what is older.
+const (
+	LogRetention = 180 * 24 * time.Hour
+	pruneEvery   = 256
+)
+
+// pruneLog removes old changes and moves the floor of the log up to them.
+func (tx *Tx) pruneLog() error {
+	old := integer(tx.now.Add(-LogRetention).UnixMicro())
+	floor := int64(0)
+	err := tx.conn.query(`SELECT max(version) FROM changes WHERE user_id = ? AND at < ?`, func(r *row) error {
+		if !r.null() {
+			floor = r.int()
+		}
+		return nil
+	}, text(tx.as.User), old)
+	if err != nil || floor == 0 {
+		return err
+	}
+	err = tx.conn.exec(`DELETE FROM changes WHERE user_id = ? AND version <= ?`, text(tx.as.User), integer(floor))
+	if err != nil {
+		return err
+	}
+	return tx.conn.exec(`UPDATE users SET log_floor = ? WHERE user_id = ?`, integer(floor), text(tx.as.User))
+}
+
+// Log says from which version to which the mailbox's change log reaches: a
+// reader who knows floor or a later version misses nothing.
+func (tx *Tx) Log() (floor, version int64, err error) {
+	version = -1
+	err = tx.conn.query(`SELECT log_floor, version FROM users WHERE user_id = ?`,
+		func(r *row) error { floor, version = r.int(), r.int(); return nil }, text(tx.as.User))
+	if err == nil && version < 0 {
+		err = errNoSuchUser(tx.as.User)
+	}
+	return floor, version, err
+}
+
+// Changes returns at most limit changes of a kind after a version, oldest first;
+// those of the tasks of one list, or where list is empty of all lists.
+func (tx *Tx) Changes(kind Kind, list string, after int64, limit int) ([]Change, error) {
 	var out []Change
-	err := tx.conn.query(`SELECT version, kind, op, list_id, item_id, app, at FROM changes WHERE user_id = ? AND version > ? ORDER BY version LIMIT ?`,
-		func(r *row) error {
-			out = append(out, Change{
-				Version: r.int(), Kind: Kind(r.int()), Op: Op(r.int()),
-				ListID: r.text(), ItemID: r.text(), App: r.text(), At: time.UnixMicro(r.int()).UTC(),
-			})
-			return nil
-		}, text(tx.as.User), integer(after), integer(int64(limit)))
+	q := `SELECT version, kind, op, list_id, item_id, created_version, app, at FROM changes WHERE user_id = ? AND version > ? AND kind = ?`
+	args := []value{text(tx.as.User), integer(after), integer(int64(kind))}
+	if list != "" {
+		q += ` AND list_id = ?`
+		args = append(args, text(list))
+	}
+	err := tx.conn.query(q+` ORDER BY version LIMIT ?+0`, func(r *row) error {
+		out = append(out, Change{
+			Version: r.int(), Kind: Kind(r.int()), Op: Op(r.int()),
+			ListID: r.text(), ItemID: r.text(), Born: r.int(), App: r.text(), At: time.UnixMicro(r.int()).UTC(),
+		})
+		return nil
+	}, append(args, integer(int64(limit)))...)
 	return out, err
 }
 

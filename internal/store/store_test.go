@@ -125,7 +125,7 @@ func TestTaskRoundTrip(t *testing.T) {
 				if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 					t.Errorf("Task (-want +got):\n%s", diff)
 				}
-				page, err2 := tx.Tasks(list, 0, 10)
+				page, err2 := tx.QueryTasks(store.TaskQuery{List: list, Limit: 10})
 				if diff := cmp.Diff([]todo.Task{want}, page, cmpopts.EquateEmpty()); diff != "" {
 					t.Errorf("Tasks (-want +got):\n%s", diff)
 				}
@@ -165,7 +165,7 @@ func TestMailboxesAreApart(t *testing.T) {
 			for name, err := range map[string]error{
 				"List":           second(tx.List(list)),
 				"Task":           second(tx.Task(list, task.ID)),
-				"Tasks":          second(tx.Tasks(list, 0, 10)),
+				"Tasks":          second(tx.QueryTasks(store.TaskQuery{List: list, Limit: 10})),
 				"DeleteTask":     tx.DeleteTask(list, task.ID),
 				"InsertTask":     tx.InsertTask(&todo.Task{ID: tx.NewID(), ListID: list, Title: "x"}),
 				"LinkedResource": second(tx.LinkedResource(link.ID)),
@@ -227,10 +227,14 @@ type state struct {
 func snapshot(t testing.TB, db *store.DB, as store.As, list string) (s state) {
 	t.Helper()
 	view(t, db, as, func(tx *store.Tx) (err error) {
-		var errs [3]error
+		var errs [4]error
 		s.Lists, errs[0] = tx.Lists(0, 1000)
-		s.Tasks, errs[1] = tx.Tasks(list, 0, 100_000)
-		s.Changes, errs[2] = tx.Changes(0, 100_000)
+		s.Tasks, errs[1] = tx.QueryTasks(store.TaskQuery{List: list, Limit: 100_000})
+		var lists []store.Change
+		lists, errs[2] = tx.Changes(store.ListChange, "", 0, 100_000)
+		s.Changes, errs[3] = tx.Changes(store.TaskChange, "", 0, 100_000)
+		s.Changes = append(lists, s.Changes...)
+		slices.SortFunc(s.Changes, func(a, b store.Change) int { return int(a.Version - b.Version) })
 		return errors.Join(errs[:]...)
 	})
 	return s
@@ -396,7 +400,7 @@ func TestDeletedListTakesItsTasksAlong(t *testing.T) {
 			task = fullTask(tx, l.ID)
 			return tx.InsertTask(&task)
 		})
-		update(t, db, as, func(tx *store.Tx) error { return tx.DeleteList(l.ID) })
+		update(t, db, as, func(tx *store.Tx) error { return tx.DeleteList(l) })
 		view(t, db, as, func(tx *store.Tx) error {
 			if err := second(tx.Task(l.ID, task.ID)); !errors.Is(err, todo.ErrNotFound) {
 				t.Errorf("task of a deleted list: %v", err)
@@ -516,7 +520,7 @@ func TestReadersDoNotWrite(t *testing.T) {
 	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "duly.db"))
 	as, list := addUser(t, db, "adele")
-	err := db.View(t.Context(), as.User, func(tx *store.Tx) error { return tx.DeleteList(list) })
+	err := db.View(t.Context(), as.User, func(tx *store.Tx) error { return tx.DeleteList(todo.TaskList{ID: list}) })
 	if err == nil {
 		t.Error("a View wrote")
 	}

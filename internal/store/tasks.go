@@ -4,12 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/duly-todo/duly/internal/todo"
 )
 
-const taskColumns = `list_id, task_id, version, title, status, importance, body, body_type, categories, created, modified,
+const taskColumns = `list_id, task_id, version, created_version, title, status, importance, body, body_type, categories, created, modified,
 	due, due_zone, start, start_zone, completed, reminder, reminder_zone, reminder_on, recurrence, occurrence,
 	step_count, link_count, attachment_count`
 
@@ -20,7 +21,7 @@ type taskRow struct {
 }
 
 func scanTask(r *row) (t taskRow, err error) {
-	t.ListID, t.ID, t.Version, t.Title = r.text(), r.text(), r.int(), r.text()
+	t.ListID, t.ID, t.Version, t.Born, t.Title = r.text(), r.text(), r.int(), r.int(), r.text()
 	t.Status, t.Importance = todo.Status(r.int()), todo.Importance(r.int())
 	t.Body = todo.Body{Content: r.text(), Type: todo.BodyType(r.int())}
 	if !r.null() {
@@ -92,27 +93,58 @@ func (tx *Tx) explainMissing(list, id string) error {
 	return err
 }
 
-// Tasks returns at most limit tasks of a list after the first skip, the newest
-// first (semantics 6.9). The error is todo.ErrNotFound where the list is gone.
-func (tx *Tx) Tasks(list string, skip, limit int) ([]todo.Task, error) {
-	if _, err := tx.List(list); err != nil {
-		return nil, err
-	}
-	rows := make([]taskRow, 0, min(limit, 64))
-	err := tx.conn.query(`SELECT `+taskColumns+` FROM tasks WHERE user_id = ? AND list_id = ? ORDER BY task_id DESC LIMIT ? OFFSET ?`,
-		func(r *row) error {
-			t, err := scanTask(r)
-			rows = append(rows, t)
-			return err
-		}, text(tx.as.User), text(list), integer(int64(limit)), integer(int64(skip)))
+// TasksAfter returns at most limit tasks of a list whose ids come after an id,
+// in the order of their ids.
+func (tx *Tx) TasksAfter(list, after string, limit int) ([]todo.Task, error) {
+	rows, err := tx.taskRows(`SELECT `+taskColumns+` FROM tasks WHERE user_id = ? AND list_id = ? AND task_id > ? ORDER BY task_id LIMIT ?+0`,
+		text(tx.as.User), text(list), text(after), integer(int64(limit)))
 	if err != nil {
 		return nil, err
 	}
-	return tx.withChildren(list, rows)
+	slices.Reverse(rows)
+	tasks, err := tx.withChildren(list, rows)
+	slices.Reverse(tasks)
+	return tasks, err
+}
+
+// ChangedTasks returns the tasks of a list whose last change has a version after
+// one and up to another, in no order.
+func (tx *Tx) ChangedTasks(list string, after, upTo int64) ([]todo.Task, error) {
+	rows, err := tx.taskRows(`SELECT `+taskColumnsOf("t")+` FROM changes c JOIN tasks t
+		ON t.user_id = c.user_id AND t.list_id = c.list_id AND t.task_id = c.item_id AND t.version = c.version
+		WHERE c.user_id = ? AND c.version > ? AND c.version <= ? AND c.kind = ? AND c.list_id = ?`,
+		text(tx.as.User), integer(after), integer(upTo), integer(int64(TaskChange)), text(list))
+	if err != nil {
+		return nil, err
+	}
+	tasks := make([]todo.Task, 0, len(rows))
+	for _, r := range rows {
+		one, err := tx.withChildren(list, []taskRow{r})
+		if err != nil {
+			return nil, err
+		}
+		tasks = append(tasks, one...)
+	}
+	return tasks, nil
+}
+
+// taskColumnsOf is taskColumns of a table's alias.
+func taskColumnsOf(alias string) string {
+	return alias + "." + strings.ReplaceAll(strings.Join(strings.Fields(taskColumns), " "), ", ", ", "+alias+".")
+}
+
+func (tx *Tx) taskRows(q string, args ...value) ([]taskRow, error) {
+	var rows []taskRow
+	err := tx.conn.query(q, func(r *row) error {
+		t, err := scanTask(r)
+		rows = append(rows, t)
+		return err
+	}, args...)
+	return rows, err
 }
 
 // withChildren reads the steps and linked resources of rows, which are
-// neighbours in the order of the key: two queries, or none.
+// neighbours in the order of the key, the last first: two queries, or none.
 func (tx *Tx) withChildren(list string, rows []taskRow) ([]todo.Task, error) {
 	tasks := make([]todo.Task, len(rows))
 	at := make(map[string]int)
@@ -130,7 +162,9 @@ func (tx *Tx) withChildren(list string, rows []taskRow) ([]todo.Task, error) {
 	first, last := tasks[len(tasks)-1].ID, tasks[0].ID
 	if steps > 0 {
 		err := tx.steps(list, first, last, func(task string, c todo.ChecklistItem) {
-			tasks[at[task]].ChecklistItems = append(tasks[at[task]].ChecklistItems, c)
+			if i, ok := at[task]; ok {
+				tasks[i].ChecklistItems = append(tasks[i].ChecklistItems, c)
+			}
 		})
 		if err != nil {
 			return nil, err
@@ -138,7 +172,9 @@ func (tx *Tx) withChildren(list string, rows []taskRow) ([]todo.Task, error) {
 	}
 	if links > 0 {
 		err := tx.links(list, first, last, func(task string, l todo.LinkedResource) {
-			tasks[at[task]].LinkedResources = append(tasks[at[task]].LinkedResources, l)
+			if i, ok := at[task]; ok {
+				tasks[i].LinkedResources = append(tasks[i].LinkedResources, l)
+			}
 		})
 		if err != nil {
 			return nil, err
@@ -186,18 +222,19 @@ func (tx *Tx) InsertTask(t *todo.Task) (err error) {
 	if _, err := tx.List(t.ListID); err != nil {
 		return err
 	}
-	if t.Version, err = tx.logChange(TaskChange, Created, t.ListID, t.ID); err != nil {
+	if t.Version, err = tx.logChange(TaskChange, Created, t.ListID, t.ID, 0); err != nil {
 		return err
 	}
+	t.Born = t.Version
 	values, err := taskValues(t)
 	if err != nil {
 		return err
 	}
 	err = tx.conn.exec(`INSERT INTO tasks (version, title, status, importance, body, body_type, categories, modified,
 		due, due_zone, start, start_zone, completed, reminder, reminder_zone, reminder_on, recurrence, occurrence,
-		step_count, link_count, extension_count, attachment_count, created, user_id, list_id, task_id)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)`,
-		append(values, integer(int64(len(t.Extensions))), integer(t.Created.UnixMicro()), text(tx.as.User), text(t.ListID), text(t.ID))...)
+		step_count, link_count, extension_count, attachment_count, created_version, created, user_id, list_id, task_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)`,
+		append(values, integer(int64(len(t.Extensions))), integer(t.Born), integer(t.Created.UnixMicro()), text(tx.as.User), text(t.ListID), text(t.ID))...)
 	if err != nil {
 		return err
 	}
@@ -224,7 +261,8 @@ func (tx *Tx) InsertTask(t *todo.Task) (err error) {
 // t's version. A task is the unit of change: however little differs, its
 // version moves. Extensions and attachments are left alone.
 func (tx *Tx) UpdateTask(old todo.Task, t *todo.Task) (err error) {
-	if t.Version, err = tx.logChange(TaskChange, Updated, t.ListID, t.ID); err != nil {
+	t.Born = old.Born
+	if t.Version, err = tx.logChange(TaskChange, Updated, t.ListID, t.ID, t.Born); err != nil {
 		return err
 	}
 	values, err := taskValues(t)
@@ -300,16 +338,16 @@ func (tx *Tx) lastPlace(q string, args ...value) (place int, err error) {
 // DeleteTask removes the task id of a list with its children. The error is as
 // that of Task.
 func (tx *Tx) DeleteTask(list, id string) error {
-	found := false
-	err := tx.conn.query(`DELETE FROM tasks WHERE user_id = ? AND list_id = ? AND task_id = ? RETURNING 1`,
-		func(*row) error { found = true; return nil }, text(tx.as.User), text(list), text(id))
+	born := int64(0)
+	err := tx.conn.query(`DELETE FROM tasks WHERE user_id = ? AND list_id = ? AND task_id = ? RETURNING created_version`,
+		func(r *row) error { born = r.int(); return nil }, text(tx.as.User), text(list), text(id))
 	if err != nil {
 		return err
 	}
-	if !found {
+	if born == 0 {
 		return tx.explainMissing(list, id)
 	}
-	_, err = tx.logChange(TaskChange, Deleted, list, id)
+	_, err = tx.logChange(TaskChange, Deleted, list, id, born)
 	return err
 }
 

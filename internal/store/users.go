@@ -31,7 +31,7 @@ func (db *DB) AddUser(ctx context.Context, u todo.User, app string) error {
 		} else if other != "" {
 			return todo.Errorf(todo.Conflict, "userPrincipalName", "There is a user named %s already.", u.UserPrincipalName)
 		}
-		err := tx.conn.exec(`INSERT INTO users (`+userColumns+`, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`, userValues(u)...)
+		err := tx.conn.exec(`INSERT INTO users (`+userColumns+`, version, log_floor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`, userValues(u)...)
 		if err != nil {
 			return err
 		}
@@ -113,7 +113,7 @@ func (tx *Tx) userID(name string) (id string, err error) {
 func (db *DB) Users(ctx context.Context, skip, limit int) ([]todo.User, error) {
 	users := []todo.User{}
 	err := db.View(ctx, "", func(tx *Tx) error {
-		return tx.conn.query(`SELECT `+userColumns+` FROM users ORDER BY principal_name, user_id LIMIT ? OFFSET ?`,
+		return tx.conn.query(`SELECT `+userColumns+` FROM users ORDER BY principal_name, user_id LIMIT ?+0 OFFSET ?+0`,
 			func(r *row) error { users = append(users, scanUser(r)); return nil }, integer(int64(limit)), integer(int64(skip)))
 	})
 	return users, err

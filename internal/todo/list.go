@@ -25,6 +25,7 @@ const DefaultListName = "Tasks"
 type TaskList struct {
 	ID        string
 	Version   int64 // the mailbox's version of the last write; set by the store
+	Born      int64 // that of the first; set by the store
 	Name      string
 	Wellknown WellknownListName
 	Modified  time.Time

@@ -94,6 +94,7 @@ type Body struct {
 type Task struct {
 	ID, ListID     string
 	Version        int64 // the mailbox's version of the last write; set by the store
+	Born           int64 // that of the first; set by the store
 	Title          string
 	Status         Status
 	Importance     Importance

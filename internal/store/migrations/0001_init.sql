@@ -5,6 +5,7 @@
 CREATE TABLE users (
 	user_id            TEXT NOT NULL,
 	version            BIGINT NOT NULL, -- counts the writes to the mailbox
+	log_floor          BIGINT NOT NULL, -- changes up to this version are no longer in the log
 	principal_name     TEXT NOT NULL,
 	display_name       TEXT NOT NULL,
 	given_name         TEXT NOT NULL,
@@ -30,7 +31,8 @@ CREATE TABLE login_names (
 CREATE TABLE lists (
 	user_id   TEXT NOT NULL REFERENCES users (user_id) ON DELETE CASCADE,
 	list_id   TEXT NOT NULL,
-	version   BIGINT NOT NULL,
+	version   BIGINT NOT NULL, -- of the last write
+	created_version BIGINT NOT NULL,
 	name      TEXT NOT NULL,
 	wellknown SMALLINT NOT NULL, -- todo.WellknownListName
 	modified  BIGINT NOT NULL,
@@ -41,7 +43,8 @@ CREATE TABLE tasks (
 	user_id       TEXT NOT NULL,
 	list_id       TEXT NOT NULL,
 	task_id       TEXT NOT NULL, -- begins with the time of creation: the order of the key is the order of creation
-	version       BIGINT NOT NULL,
+	version       BIGINT NOT NULL, -- of the last write
+	created_version BIGINT NOT NULL,
 	title         TEXT NOT NULL,
 	status        SMALLINT NOT NULL, -- todo.Status
 	importance    SMALLINT NOT NULL, -- todo.Importance
@@ -67,6 +70,8 @@ CREATE TABLE tasks (
 	PRIMARY KEY (user_id, list_id, task_id),
 	FOREIGN KEY (user_id, list_id) REFERENCES lists (user_id, list_id) ON DELETE CASCADE
 ) WITHOUT ROWID;
+-- The usual filter of clients; 2 is todo.Completed.
+CREATE INDEX tasks_open ON tasks (user_id, list_id, task_id) WHERE status <> 2;
 
 CREATE TABLE checklist_items (
 	user_id    TEXT NOT NULL,
@@ -117,6 +122,7 @@ CREATE TABLE changes (
 	op      SMALLINT NOT NULL, -- store.Op
 	list_id TEXT NOT NULL,
 	item_id TEXT NOT NULL,
+	created_version BIGINT NOT NULL, -- of the item: who knows an older version has never seen it
 	app     TEXT NOT NULL, -- client id of the writer
 	at      BIGINT NOT NULL,
 	PRIMARY KEY (user_id, version)

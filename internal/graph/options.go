@@ -1,0 +1,311 @@
+package graph
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/duly-todo/duly/internal/odata"
+	"github.com/duly-todo/duly/internal/store"
+	"github.com/duly-todo/duly/internal/todo"
+)
+
+// options are the query options of a request, read against the type that it asks
+// for.
+type options struct {
+	filter  odata.Expr
+	orderBy []odata.Order
+	sel     odata.Selection
+	expand  []odata.Expansion
+}
+
+// readOptions reads $filter, $orderby, $select and $expand against the type. The
+// answer is written by what they select.
+func (s *Server) readOptions(r *request, schema *odata.Schema) (o options, err error) {
+	q := &r.query
+	if s.profile.CountIsIgnored {
+		q.count = false
+	}
+	if q.search != "" {
+		return o, todo.Errorf(todo.NotImplemented, "$search", "The query option '$search' is not yet supported.")
+	}
+	if s.profile.SelectIsRefused && q.sel != "" && !strings.Contains(q.sel, "*") && !strings.EqualFold(strings.TrimSpace(q.sel), "id") {
+		return o, todo.Errorf(todo.ParseURI, "$select", "Invalid request")
+	}
+	if q.filter != "" {
+		if o.filter, err = odata.ParseFilter(q.filter, schema, q.aliases); err != nil {
+			return o, err
+		}
+		o.filter = odata.Bind(withExtensionIDs(o.filter), r.now)
+	}
+	if o.orderBy, err = odata.ParseOrderBy(q.orderBy, schema); err != nil {
+		return o, err
+	}
+	if o.sel, err = odata.ParseSelect(knownNames(q.sel, schema), schema); err != nil {
+		return o, err
+	}
+	if o.expand, err = odata.ParseExpand(q.expand, schema, q.aliases); err != nil {
+		return o, err
+	}
+	for i := range o.expand {
+		if x := &o.expand[i]; x.Filter != nil {
+			x.Filter = odata.Bind(withExtensionIDs(x.Filter), r.now)
+		}
+	}
+	r.opts = o
+	return o, nil
+}
+
+// knownNames takes the names out of a $select that the type does not have:
+// clients ask for properties of other types, such as webLink, and can do without.
+// Where nothing else is left, the id is.
+func knownNames(text string, schema *odata.Schema) string {
+	var known []string
+	unknown := false
+	for name := range strings.SplitSeq(text, ",") {
+		if _, _, err := schema.Lookup(strings.TrimSpace(name)); err == nil || strings.TrimSpace(name) == "*" || strings.TrimSpace(name) == "" {
+			known = append(known, name)
+		} else {
+			unknown = true
+		}
+	}
+	switch {
+	case !unknown:
+		return text
+	case len(known) == 0:
+		return "id"
+	}
+	return strings.Join(known, ",")
+}
+
+// withExtensionIDs lets clients name an extension by its short name where its id
+// is compared (semantics 16.1).
+func withExtensionIDs(e odata.Expr) odata.Expr {
+	switch e := e.(type) {
+	case odata.And:
+		return odata.And{Terms: mapExprs(e.Terms)}
+	case odata.Or:
+		return odata.Or{Terms: mapExprs(e.Terms)}
+	case odata.Not:
+		return odata.Not{X: withExtensionIDs(e.X)}
+	case odata.Lambda:
+		if e.Body != nil {
+			e.Body = withExtensionIDs(e.Body)
+		}
+		return e
+	case odata.Compare:
+		if p, ok := e.L.(odata.Prop); ok && isExtensionID(p) {
+			if l, ok := e.R.(odata.Literal); ok {
+				e.R = fullExtensionID(l)
+			}
+		}
+		return e
+	case odata.In:
+		if p, ok := e.X.(odata.Prop); ok && isExtensionID(p) {
+			e.List = slices.Clone(e.List)
+			for i := range e.List {
+				e.List[i] = fullExtensionID(e.List[i])
+			}
+		}
+		return e
+	}
+	return e
+}
+
+func mapExprs(terms []odata.Expr) []odata.Expr {
+	out := make([]odata.Expr, len(terms))
+	for i, t := range terms {
+		out[i] = withExtensionIDs(t)
+	}
+	return out
+}
+
+// isExtensionID says whether p is the id of an extension: the schema's property
+// itself tells.
+func isExtensionID(p odata.Prop) bool {
+	return len(store.ExtensionSchema().Properties) > 0 && p.Of == &store.ExtensionSchema().Properties[0]
+}
+
+func fullExtensionID(l odata.Literal) odata.Literal {
+	if l.Value.Type == odata.String && !strings.HasPrefix(strings.ToLower(l.Value.Text), strings.ToLower(todo.ExtensionIDPrefix)) {
+		l.Value = odata.StringValue(todo.ExtensionIDPrefix + l.Value.Text)
+	}
+	return l
+}
+
+// pick filters and sorts a collection that is in memory. Items that are equal
+// keep their order.
+func pick[T any](items []T, row func(*T) odata.Row, filter odata.Expr, orderBy []odata.Order) []T {
+	out := items
+	if filter != nil {
+		out = nil
+		for i := range items {
+			if odata.Eval(filter, row(&items[i])) {
+				out = append(out, items[i])
+			}
+		}
+	}
+	if len(orderBy) > 0 {
+		out = slices.Clone(out)
+		slices.SortStableFunc(out, func(a, b T) int { return compareRows(row(&a), row(&b), orderBy) })
+	}
+	return out
+}
+
+// compareRows compares two rows by the keys of an order: null before all else.
+func compareRows(a, b odata.Row, orderBy []odata.Order) int {
+	for _, key := range orderBy {
+		c := compareValues(a.Value(key.Path), b.Value(key.Path))
+		if key.Desc {
+			c = -c
+		}
+		if c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+func compareValues(a, b odata.Value) int {
+	switch {
+	case a.IsNull() || b.IsNull():
+		return cmp.Compare(b2i(!a.IsNull()), b2i(!b.IsNull()))
+	case a.Type == odata.String:
+		return strings.Compare(odata.Fold(a.Text), odata.Fold(b.Text))
+	case a.Type == odata.Double:
+		return cmp.Compare(a.Float, b.Float)
+	}
+	return cmp.Compare(a.Int, b.Int)
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// A page is what a collection in memory answers with.
+type page[T any] struct {
+	items []T
+	count int // of all items that the filter selects
+	next  string
+}
+
+// pageOf picks the page that the query asks for out of a collection in memory.
+// size is how many items there are on a page where the client says nothing.
+func pageOf[T any](r *request, o options, items []T, row func(*T) odata.Row, size int) page[T] {
+	items = pick(items, row, o.filter, o.orderBy)
+	p := page[T]{count: len(items)}
+	if r.query.top >= 0 || r.prefer.maxPageSize > 0 {
+		size = r.page()
+	}
+	p.items = items[min(r.query.skip, len(items)):]
+	if len(p.items) > size {
+		p.items = p.items[:size]
+		if size > 0 {
+			p.next = r.nextLink(r.query.skip+size, "")
+		}
+	}
+	return p
+}
+
+// expansion finds the options of a navigation in $expand.
+func (o options) expansion(path string) *odata.Expansion {
+	for i := range o.expand {
+		if o.expand[i].Path == path {
+			return &o.expand[i]
+		}
+	}
+	return nil
+}
+
+// expandInline applies the options of $expand to children in memory.
+func expandInline[T any](x *odata.Expansion, items []T, row func(*T) odata.Row) []T {
+	if x == nil {
+		return items
+	}
+	items = pick(items, row, x.Filter, x.OrderBy)
+	items = items[min(x.Skip, len(items)):]
+	if x.Top >= 0 {
+		items = items[:min(x.Top, len(items))]
+	}
+	return items
+}
+
+// expandTask applies $expand to a task: its steps and linked resources, which
+// are inline anyway, and its extensions, which are read now.
+func (o options) expandTask(tx *store.Tx, t *todo.Task) (err error) {
+	if len(o.expand) == 0 {
+		return nil
+	}
+	t.ChecklistItems = expandInline(o.expansion("checklistItems"), t.ChecklistItems, store.ChecklistItemRow)
+	t.LinkedResources = expandInline(o.expansion("linkedResources"), t.LinkedResources, store.LinkedResourceRow)
+	if x := o.expansion("extensions"); x != nil {
+		if t.Extensions, err = tx.Extensions(t.ListID, t.ID); err != nil {
+			return err
+		}
+		t.Extensions = expandInline(x, t.Extensions, store.ExtensionRow)
+	}
+	return nil
+}
+
+// prune takes what $select does not name out of the entity that was written
+// from start on. Its id and its control information stay.
+func (e *encoder) prune(start int) {
+	sel, expand := e.r.opts.sel, e.r.opts.expand
+	if sel.All() && !slices.ContainsFunc(expand, func(x odata.Expansion) bool { return !x.Select.All() }) {
+		return
+	}
+	v, err := parseJSON(e.b[start:])
+	if err != nil {
+		return // it was written just now
+	}
+	e.b = e.appendSelected(e.b[:start], v, "", sel, expand)
+}
+
+func (e *encoder) appendSelected(b []byte, v jsonValue, path string, sel odata.Selection, expand []odata.Expansion) []byte {
+	b = append(b, '{')
+	for name, member := range v.members() {
+		property, _, isControl := strings.Cut(name, "@")
+		at := property
+		if path != "" && property != "" {
+			at = path + "/" + property
+		}
+		inner := slices.IndexFunc(expand, func(x odata.Expansion) bool { return x.Path == at })
+		if property != "" && !(path == "" && property == "id") && inner < 0 && !sel.Has(at) {
+			continue
+		}
+		if b[len(b)-1] != '{' {
+			b = append(b, ',')
+		}
+		b = appendJSONString(b, name)
+		b = append(b, ':')
+		switch {
+		case isControl:
+			b = append(b, member.raw()...)
+		case inner >= 0 && !expand[inner].Select.All() && member.kind() == jsonArray:
+			b = append(b, '[')
+			for i, item := range member.items() {
+				if i > 0 {
+					b = append(b, ',')
+				}
+				b = e.appendSelected(b, item, "", expand[inner].Select, nil)
+			}
+			b = append(b, ']')
+		case member.kind() == jsonObject && path == "" && !sel.All() && inner < 0:
+			b = e.appendSelected(b, member, at, sel, nil)
+		default:
+			b = append(b, member.raw()...)
+		}
+	}
+	return append(b, '}')
+}
+
+// selected is the list of properties in a context, as "(title,status)".
+func selected(sel odata.Selection) string {
+	if sel.All() {
+		return ""
+	}
+	return "(" + strings.Join(sel.Paths, ",") + ")"
+}

@@ -1,0 +1,274 @@
+package store
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/duly-todo/duly/internal/odata"
+	"github.com/duly-todo/duly/internal/todo"
+)
+
+// A TaskQuery asks for tasks of a mailbox.
+type TaskQuery struct {
+	List    string        // of this list; empty: of all lists
+	Filter  odata.Expr    // nil: all
+	OrderBy []odata.Order // empty: the newest first
+	After   *Cursor       // only what comes after it
+	Skip    int
+	Limit   int
+}
+
+// A Cursor is a place in the order of a query: that of a task which stood there,
+// whatever has happened to it since.
+type Cursor struct {
+	Values []odata.Value `json:"v,omitempty"` // of the keys of the order; strings folded
+	ID     string        `json:"i"`
+}
+
+// chunk is how many rows are read at a time where odata.Eval picks among them.
+const chunk = 500
+
+// QueryTasks returns the tasks that q asks for, with their children. The error is
+// todo.ErrNotFound where the list is gone.
+func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
+	if q.List != "" {
+		if _, err := tx.List(q.List); err != nil {
+			return nil, err
+		}
+	}
+	where, rest := compileFilter(q.Filter)
+	order := newTaskOrder(q.OrderBy)
+	if rest == nil {
+		rows, err := tx.queryRows(q, where, order, q.After, q.Limit, q.Skip)
+		if err != nil {
+			return nil, err
+		}
+		return tx.loadChildren(q, order, rows)
+	}
+	var out []todo.Task
+	after, skip := q.After, q.Skip
+	for {
+		rows, err := tx.queryRows(q, where, order, after, chunk, 0)
+		if err != nil {
+			return nil, err
+		}
+		tasks, err := tx.loadChildren(q, order, rows)
+		if err != nil {
+			return nil, err
+		}
+		for i := range tasks {
+			if ok, err := tx.Matches(rest, &tasks[i]); err != nil {
+				return nil, err
+			} else if !ok {
+				continue
+			}
+			if skip > 0 {
+				skip--
+				continue
+			}
+			if out = append(out, tasks[i]); len(out) == q.Limit {
+				return out, nil
+			}
+		}
+		if len(rows) < chunk {
+			return out, nil
+		}
+		after = order.cursor(&tasks[len(tasks)-1])
+	}
+}
+
+// Matches says whether a filter is true of a task, which is what SQL could not
+// tell, or what a caller asks of a task it has.
+func (tx *Tx) Matches(e odata.Expr, t *todo.Task) (bool, error) {
+	if mentions(e, "extensions") && t.Extensions == nil {
+		var err error
+		if t.Extensions, err = tx.Extensions(t.ListID, t.ID); err != nil {
+			return false, err
+		}
+		defer func() { t.Extensions = nil }()
+	}
+	return odata.Eval(e, TaskRow(t)), nil
+}
+
+// CountTasks counts the tasks of a list, or of all where it is empty, that a
+// filter selects.
+func (tx *Tx) CountTasks(list string, filter odata.Expr) (n int, err error) {
+	where, rest := compileFilter(filter)
+	if rest != nil {
+		for after := (*Cursor)(nil); ; {
+			q := TaskQuery{List: list, Filter: filter, After: after, Limit: chunk}
+			tasks, err := tx.QueryTasks(q)
+			if n += len(tasks); err != nil || len(tasks) < chunk {
+				return n, err
+			}
+			after = newTaskOrder(nil).cursor(&tasks[len(tasks)-1])
+		}
+	}
+	if list != "" {
+		if _, err := tx.List(list); err != nil {
+			return 0, err
+		}
+	}
+	scope, args := tx.scope(list)
+	err = tx.conn.query(`SELECT count(*) FROM tasks t WHERE `+scope+` AND `+where.sql,
+		func(r *row) error { n = int(r.int()); return nil }, append(args, where.args...)...)
+	return n, err
+}
+
+// scope is the condition that keeps a query in the mailbox, and in the list.
+func (tx *Tx) scope(list string) (string, []value) {
+	if list == "" {
+		return `t.user_id = ?`, []value{text(tx.as.User)}
+	}
+	return `t.user_id = ? AND t.list_id = ?`, []value{text(tx.as.User), text(list)}
+}
+
+func (tx *Tx) queryRows(q TaskQuery, where clause, order taskOrder, after *Cursor, limit, skip int) ([]taskRow, error) {
+	scope, args := tx.scope(q.List)
+	sql := `SELECT ` + taskColumnsOf("t") + ` FROM tasks t WHERE ` + scope + ` AND ` + where.sql
+	args = append(args, where.args...)
+	if after != nil {
+		c := order.after(after)
+		sql += " AND (" + c.sql + ")"
+		args = append(args, c.args...)
+	}
+	return tx.taskRows(sql+` ORDER BY `+order.sql()+` LIMIT ?+0 OFFSET ?+0`, append(args, integer(int64(limit)), integer(int64(skip)))...)
+}
+
+// loadChildren reads the steps and linked resources of rows: of neighbours in
+// the order of the key at once, of others one by one.
+func (tx *Tx) loadChildren(q TaskQuery, order taskOrder, rows []taskRow) ([]todo.Task, error) {
+	if q.List != "" && q.Filter == nil && len(order.keys) == 0 {
+		if order.oldestFirst {
+			slices.Reverse(rows)
+			tasks, err := tx.withChildren(q.List, rows)
+			slices.Reverse(tasks)
+			return tasks, err
+		}
+		return tx.withChildren(q.List, rows)
+	}
+	tasks := make([]todo.Task, 0, len(rows))
+	for _, r := range rows {
+		one, err := tx.withChildren(r.ListID, []taskRow{r})
+		if err != nil {
+			return nil, err
+		}
+		tasks = append(tasks, one...)
+	}
+	return tasks, nil
+}
+
+// A taskOrder is the order of a query: its keys, and at the end the id, which
+// makes it total. Ids begin with the time of creation, so that an order by
+// createdDateTime is the order of the ids, and of the table.
+type taskOrder struct {
+	keys        []orderKey
+	oldestFirst bool // by id
+}
+
+type orderKey struct {
+	path     string
+	column   string
+	desc     bool
+	nullable bool
+}
+
+func newTaskOrder(orderBy []odata.Order) (o taskOrder) {
+	properties := theTables().tasks
+	for _, key := range orderBy {
+		if key.Path == "createdDateTime" || key.Path == "id" {
+			o.oldestFirst = !key.Desc
+			return o // no two tasks are equal beyond this
+		}
+		column := columnOf(properties, key.Path)
+		if column == "" {
+			continue // the same for all tasks
+		}
+		if key.Of.Type == odata.String {
+			column = "fold(" + column + ")"
+		}
+		o.keys = append(o.keys, orderKey{key.Path, column, key.Desc, key.Of.Nullable})
+	}
+	return o
+}
+
+// sql is the order as ORDER BY has it: nulls first when ascending, last when
+// descending, as OData says.
+func (o taskOrder) sql() string {
+	var b strings.Builder
+	for _, k := range o.keys {
+		b.WriteString(k.column)
+		switch {
+		case k.desc && k.nullable:
+			b.WriteString(" DESC NULLS LAST, ")
+		case k.desc:
+			b.WriteString(" DESC, ")
+		case k.nullable:
+			b.WriteString(" ASC NULLS FIRST, ")
+		default:
+			b.WriteString(" ASC, ")
+		}
+	}
+	if o.oldestFirst {
+		return b.String() + "t.task_id ASC"
+	}
+	return b.String() + "t.task_id DESC"
+}
+
+// CursorOf is the place of a task in an order.
+func CursorOf(t *todo.Task, orderBy []odata.Order) *Cursor { return newTaskOrder(orderBy).cursor(t) }
+
+func (o taskOrder) cursor(t *todo.Task) *Cursor {
+	c := &Cursor{ID: t.ID}
+	row := TaskRow(t)
+	for _, k := range o.keys {
+		v := row.Value(k.path)
+		v.Text = odata.Fold(v.Text)
+		c.Values = append(c.Values, v)
+	}
+	return c
+}
+
+// after is the condition for what comes after a place: for one key after the
+// other, equal in those before it and beyond in this one. A cursor that does not
+// fit the order is that of another query, and nothing comes after it.
+func (o taskOrder) after(at *Cursor) clause {
+	if len(at.Values) != len(o.keys) {
+		return clause{sql: "FALSE"}
+	}
+	var terms []clause
+	var equal []clause
+	for i, k := range o.keys {
+		v := at.Values[i]
+		bound := keyValue(v)
+		beyond := clause{k.column + " > ?", []value{bound}}
+		switch {
+		case v.IsNull() && k.desc:
+			beyond = clause{sql: "FALSE"}
+		case v.IsNull():
+			beyond = clause{sql: k.column + " IS NOT NULL"}
+		case k.desc && k.nullable:
+			beyond = clause{k.column + " IS NULL OR " + k.column + " < ?", []value{bound}}
+		case k.desc:
+			beyond = clause{k.column + " < ?", []value{bound}}
+		}
+		terms = append(terms, joinClauses(append(slices.Clone(equal), beyond), " AND ", ""))
+		if v.IsNull() {
+			equal = append(equal, clause{sql: k.column + " IS NULL"})
+		} else {
+			equal = append(equal, clause{k.column + " = ?", []value{bound}})
+		}
+	}
+	byID := clause{"t.task_id < ?", []value{text(at.ID)}}
+	if o.oldestFirst {
+		byID.sql = "t.task_id > ?"
+	}
+	return joinClauses(append(terms, joinClauses(append(slices.Clone(equal), byID), " AND ", "")), " OR ", "")
+}
+
+func keyValue(v odata.Value) value {
+	if v.Type == odata.String {
+		return text(v.Text)
+	}
+	return integer(v.Int)
+}

@@ -61,6 +61,24 @@ func BenchmarkListTasks100(b *testing.B) {
 	}
 }
 
+// BenchmarkFilteredPage measures a page of open tasks, ordered by creation, of
+// lists of two sizes in which one task in a hundred is open.
+func BenchmarkFilteredPage(b *testing.B) {
+	for _, size := range []int{1_000, 100_000} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			c := newCaller(b)
+			c.fill(b, size, func(i int) string {
+				return fmt.Sprintf(`{"title": "Task %d", "status": "%s"}`, i, map[bool]string{true: "notStarted", false: "completed"}[i%100 == 0 || i < 60])
+			})
+			page := tasksPath + "?$filter=status%20ne%20'completed'&$orderby=createdDateTime%20desc"
+			c.call("GET", page, "", 200)
+			for b.Loop() {
+				c.call("GET", page, "", 200)
+			}
+		})
+	}
+}
+
 func BenchmarkPatchTask(b *testing.B) {
 	c := newCaller(b)
 	task := c.create(`{"title": "Milk"}`)
@@ -155,13 +173,13 @@ func (c *caller) callWith(method, path, body string, status int, header ...strin
 }
 
 // fill makes n tasks in the default list.
-func (c *caller) fill(tb testing.TB, n int) {
+func (c *caller) fill(tb testing.TB, n int, body func(i int) string) {
 	tb.Helper()
 	var wg sync.WaitGroup
 	for w := range 64 {
 		wg.Go(func() {
 			for i := w; i < n; i += 64 {
-				c.create(fmt.Sprintf(`{"title": "Task %d", "status": "%s"}`, i, []string{"notStarted", "completed", "inProgress"}[i%3]))
+				c.create(body(i))
 			}
 		})
 	}

@@ -149,7 +149,7 @@ func BenchmarkDelta(b *testing.B) {
 	for _, size := range []int{1_000, 100_000} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			c := newCaller(b)
-			c.fill(b, size)
+			c.fill(b, size, func(i int) string { return fmt.Sprintf(`{"title": "Task %d"}`, i) })
 			var page deltaPage
 			w := c.call("GET", tasksPath+"/delta?$deltatoken=latest", "", 200)
 			if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil {

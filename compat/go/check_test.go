@@ -23,10 +23,7 @@ type gap struct {
 // gaps are the checks that the server cannot pass yet. One that passes although
 // it is listed here fails, so that its line gets removed.
 func gaps() map[string]gap {
-	notYet := "it is listed in docs/divergences.md under what is not there"
-	return map[string]gap{
-		"$search": {501, "NotImplemented", notYet},
-	}
+	return map[string]gap{}
 }
 
 // A check is a test of something that the server may not do yet. It returns the

@@ -6,9 +6,7 @@ import { start } from "./server.js";
 
 // What the server does not do yet: how the check fails, and why. A check that
 // passes although it is listed here fails, so that its line gets removed.
-const notYet = "it is listed in docs/divergences.md under what is not there";
 const gaps = {
-  "$search": { fails: "501 NotImplemented", reason: notYet },
 };
 
 /** check is a test, unless the server cannot pass it yet: then it must fail as gaps says. */

@@ -35,6 +35,8 @@ type deltaToken struct {
 	Filter string `json:"q,omitempty"` // the options of the first call
 	Select string `json:"c,omitempty"`
 	Expand string `json:"x,omitempty"`
+
+	Aliases map[string]string `json:"@,omitempty"`
 }
 
 // maxToken is the most bytes of a token as text.
@@ -214,16 +216,25 @@ func (s *Server) deltaOptions(r *request, schema *odata.Schema, list string) (t 
 			return t, todo.Errorf(todo.BadRequest, "$top", "Skip token is not provided.")
 		case q.filter != "":
 			return t, todo.Errorf(todo.BadRequest, "$filter", "Invalid request. Delta query is not supported by this resource.")
+		case strings.Contains(strings.ToLower(q.expand), "extensions("):
+			return t, todo.Errorf(todo.BadRequest, "$expand", "Parsing OData Select and Expand failed: Value cannot be null. (Parameter 'initialState')")
 		}
 	}
-	t = deltaToken{User: r.as.User, List: list, Full: true, Filter: q.filter, Select: q.sel, Expand: q.expand}
+	if q.search != "" && !s.profile.SearchIsIgnored {
+		return t, todo.Errorf(todo.NotImplemented, "$search", "The query option '$search' is not supported on delta.")
+	}
+	t = deltaToken{User: r.as.User, List: list, Full: true, Filter: q.filter, Select: q.sel, Expand: q.expand, Aliases: q.aliases}
 	if q.token != "" {
 		if t, err = s.parseToken(r, list, q.token); err != nil {
 			return t, err
 		}
-		q.filter, q.sel, q.expand = t.Filter, t.Select, t.Expand
+		q.filter, q.sel, q.expand, q.aliases = t.Filter, t.Select, t.Expand, t.Aliases
 	}
-	if q.orderBy = ""; len(q.filter)+len(q.sel)+len(q.expand) > maxDeltaOptions {
+	size := len(q.filter) + len(q.sel) + len(q.expand)
+	for name, value := range q.aliases {
+		size += len(name) + len(value)
+	}
+	if q.orderBy = ""; size > maxDeltaOptions {
 		return t, todo.Errorf(todo.BadRequest, "$filter", "The query options of delta are longer than the %d bytes allowed.", maxDeltaOptions)
 	}
 	_, err = s.readOptions(r, schema)

@@ -19,17 +19,25 @@ import (
 
 const contentType = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
 
-// answer sends the status and body, compressed where the client takes it.
+// answer sends the status and a body of JSON.
 func (r *request) answer(status int, body []byte) {
+	switch {
+	case len(body) == 0:
+	case r.bare:
+		r.header["Content-Type"] = []string{strings.Replace(contentType, "minimal", "none", 1)}
+	default:
+		r.header["Content-Type"] = []string{contentType}
+	}
+	r.send(status, body)
+}
+
+// send sends the status and body, compressed where the client takes it. The type
+// of the body is set.
+func (r *request) send(status int, body []byte) {
 	r.status = status
 	if len(body) == 0 {
 		r.w.WriteHeader(status)
 		return
-	}
-	if r.bare {
-		r.header["Content-Type"] = []string{strings.Replace(contentType, "minimal", "none", 1)}
-	} else {
-		r.header["Content-Type"] = []string{contentType}
 	}
 	r.header["Vary"] = []string{"Accept-Encoding"}
 	if len(body) >= gzipFrom && acceptsGzip(r.Header.Get("Accept-Encoding")) {

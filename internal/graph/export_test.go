@@ -8,13 +8,14 @@ type RouteInfo struct {
 	Delegated, Application []string
 	Directory              bool
 	Open                   bool // to every token: the route itself asks for nothing
+	NoToken                bool // open to those without a token too
 }
 
 // Routes is the route table, for tests that walk all of it.
 func Routes() []RouteInfo {
 	var out []RouteInfo
 	for _, r := range routes() {
-		info := RouteInfo{Method: r.method, Path: r.path, Open: r.needs == nil}
+		info := RouteInfo{Method: r.method, Path: r.path, Open: r.needs == nil || r.needs == noToken, NoToken: r.needs == noToken}
 		if r.needs != nil {
 			info.Directory = r.needs.directory
 			info.Delegated, info.Application = slices.Clone(r.needs.delegated), slices.Clone(r.needs.application)

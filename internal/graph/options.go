@@ -17,20 +17,28 @@ type options struct {
 	orderBy []odata.Order
 	sel     odata.Selection
 	expand  []odata.Expansion
+	search  odata.Search
 }
 
 // readOptions reads $filter, $orderby, $select and $expand against the type. The
 // answer is written by what they select.
 func (s *Server) readOptions(r *request, schema *odata.Schema) (o options, err error) {
 	q := &r.query
-	if s.profile.CountIsIgnored {
-		q.count = false
+	if ofToDo := schema != store.UserSchema(); ofToDo {
+		q.count = q.count && !s.profile.CountIsIgnored
+		if s.profile.SelectIsRefused {
+			if err := refuseSelect(q); err != nil {
+				return o, err
+			}
+		}
 	}
-	if q.search != "" {
-		return o, todo.Errorf(todo.NotImplemented, "$search", "The query option '$search' is not yet supported.")
-	}
-	if s.profile.SelectIsRefused && q.sel != "" && !strings.Contains(q.sel, "*") && !strings.EqualFold(strings.TrimSpace(q.sel), "id") {
-		return o, todo.Errorf(todo.ParseURI, "$select", "Invalid request")
+	if q.search != "" && !s.profile.SearchIsIgnored {
+		if schema != store.TaskSchema() {
+			return o, todo.Errorf(todo.NotImplemented, "$search", "The query option '$search' is supported for tasks alone.")
+		}
+		if o.search, err = odata.ParseSearch(q.search); err != nil {
+			return o, err
+		}
 	}
 	if q.filter != "" {
 		if o.filter, err = odata.ParseFilter(q.filter, schema, q.aliases); err != nil {
@@ -48,12 +56,26 @@ func (s *Server) readOptions(r *request, schema *odata.Schema) (o options, err e
 		return o, err
 	}
 	for i := range o.expand {
+		if o.expand[i].Search != nil {
+			return o, todo.Errorf(todo.NotImplemented, "$expand", "The query option '$search' is not supported within $expand.")
+		}
 		if x := &o.expand[i]; x.Filter != nil {
 			x.Filter = odata.Bind(withExtensionIDs(x.Filter), r.now)
 		}
 	}
 	r.opts = o
 	return o, nil
+}
+
+// refuseSelect does with a $select what the real service does: three values give
+// the whole entity, and all others are refused (MT-S3).
+func refuseSelect(q *query) error {
+	switch strings.ToLower(strings.TrimSpace(q.sel)) {
+	case "", "*", "id", "lastmodifieddatetime":
+		q.sel = ""
+		return nil
+	}
+	return todo.Errorf(todo.ParseURI, "$select", "Invalid request")
 }
 
 // knownNames takes the names out of a $select that the type does not have:
@@ -250,6 +272,39 @@ func (o options) expandTask(tx *store.Tx, t *todo.Task) (err error) {
 	return nil
 }
 
+// parentLists reads the lists of tasks where $expand=parentList asks for them.
+func (o options) parentLists(tx *store.Tx, tasks ...todo.Task) (map[string]todo.TaskList, error) {
+	if o.expansion("parentList") == nil {
+		return nil, nil
+	}
+	lists := map[string]todo.TaskList{}
+	for i := range tasks {
+		id := tasks[i].ListID
+		if _, ok := lists[id]; ok {
+			continue
+		}
+		l, err := tx.List(id)
+		if err != nil {
+			return nil, err
+		}
+		lists[id] = l
+	}
+	return lists, nil
+}
+
+// parentList writes the list of a task, where it was read.
+func (e *encoder) parentList(lists map[string]todo.TaskList, t *todo.Task) {
+	l, ok := lists[t.ListID]
+	if !ok {
+		return
+	}
+	e.context("parentList", e.r.listsContext(), "/$entity")
+	e.name("parentList")
+	e.b = append(e.b, '{')
+	e.taskList(&l)
+	e.close()
+}
+
 // prune takes what $select does not name out of the entity that was written
 // from start on. Its id and its control information stay.
 func (e *encoder) prune(start int) {
@@ -293,6 +348,8 @@ func (e *encoder) appendSelected(b []byte, v jsonValue, path string, sel odata.S
 				b = e.appendSelected(b, item, "", expand[inner].Select, nil)
 			}
 			b = append(b, ']')
+		case inner >= 0 && !expand[inner].Select.All() && member.kind() == jsonObject:
+			b = e.appendSelected(b, member, "", expand[inner].Select, nil)
 		case member.kind() == jsonObject && path == "" && !sel.All() && inner < 0:
 			b = e.appendSelected(b, member, at, sel, nil)
 		default:

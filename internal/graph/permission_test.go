@@ -36,10 +36,12 @@ func TestRoutePermissions(t *testing.T) {
 	t.Parallel()
 	for _, r := range graph.Routes() {
 		want := r
-		want.Directory, want.Open = false, false
+		want.Directory, want.Open, want.NoToken = false, false, false
 		switch {
 		case r.Path == "/$batch": // whose parts are asked one by one
 			want.Open, want.Delegated, want.Application = true, nil, nil
+		case r.Path == "/", r.Path == "/$metadata":
+			want.Open, want.NoToken, want.Delegated, want.Application = true, true, nil, nil
 		case r.Path == "/users":
 			want.Directory = true
 			want.Delegated = []string{"User.ReadBasic.All", "User.Read.All"}

@@ -23,8 +23,9 @@ type Profile struct {
 	PlainBatches        bool // all of a batch is one chain by dependsOn, or depends on one request alone (MT-S10)
 	PlainNextLinks      bool // nextLinks have $skip alone, without a token that keeps the place (MT-P1)
 	SelectIsRefused     bool // $select of names is 400 RequestBroker--ParseUri (MT-S3, OMN)
+	SearchIsIgnored     bool // $search changes nothing (semantics §7: silent)
 	CountIsIgnored      bool // $count=true changes nothing (MT-S3)
-	DeltaTakesNoOptions bool // $top and $filter on delta are 400 (MT-S3)
+	DeltaTakesNoOptions bool // $top, $filter and a filtered $expand on delta are 400 (MT-S3, MT-S2)
 	NoBareTodo          bool // GET …/todo is a 404 UnknownError (beta-sdk-dotnet#217)
 }
 
@@ -35,7 +36,7 @@ func profiles() []Profile {
 		{
 			Name:              "strict",
 			OneLinkedResource: true, StrictWebURL: true, LinkIgnoresEmpty: true, StepPatchUnchecks: true, BrokenETagIs500: true,
-			RoutingHint: true, RangeStartIsInvalid: true, ForgetsRecurrence: true, NoBareTodo: true, PlainNextLinks: true, SelectIsRefused: true, CountIsIgnored: true, DeltaTakesNoOptions: true, PlainBatches: true, BadTokenIs400: true,
+			RoutingHint: true, RangeStartIsInvalid: true, ForgetsRecurrence: true, NoBareTodo: true, PlainNextLinks: true, SelectIsRefused: true, SearchIsIgnored: true, CountIsIgnored: true, DeltaTakesNoOptions: true, PlainBatches: true, BadTokenIs400: true,
 		},
 	}
 }

@@ -23,6 +23,8 @@ var (
 	userRead     = &permission{[]string{"User.Read", "User.ReadWrite", "User.ReadBasic.All", "User.Read.All"}, []string{"User.ReadBasic.All", "User.Read.All"}, true}
 	userWrite    = &permission{[]string{"User.ReadWrite"}, nil, true}
 	usersReadAll = &permission{[]string{"User.ReadBasic.All", "User.Read.All"}, []string{"User.ReadBasic.All", "User.Read.All"}, true}
+
+	noToken = &permission{} // nothing is asked for, not even a token
 )
 
 // A route is one line of the API: what it matches, what it needs, what serves it.
@@ -42,6 +44,9 @@ func routes() []route {
 		task = list + "/tasks/{task}"
 	)
 	return []route{
+		{"GET", "/", noToken, (*Server).getService},
+		{"GET", "/$metadata", noToken, (*Server).getMetadata},
+
 		{"POST", "/$batch", nil, (*Server).batch}, // each part by its own route
 
 		{"GET", "/users", usersReadAll, (*Server).listUsers},
@@ -102,11 +107,13 @@ type node struct {
 
 // newTree puts the routes into a tree, for a look-up in one walk.
 func newTree(routes []route) *node {
-	root := &node{literal: map[string]*node{}}
+	root := &node{literal: map[string]*node{}, routes: map[string]*route{}}
 	for i := range routes {
 		n := root
 		for segment := range strings.SplitSeq(routes[i].path[1:], "/") {
-			n = n.child(segment)
+			if segment != "" {
+				n = n.child(segment)
+			}
 		}
 		n.routes[routes[i].method] = &routes[i]
 	}

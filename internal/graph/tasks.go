@@ -13,23 +13,32 @@ func (s *Server) listTasks(r *request) error {
 	if err != nil {
 		return err
 	}
-	var tasks []todo.Task
-	var count int
-	var last *store.Cursor // of the page, where there is one more
+	var p taskPage
 	err = s.view(r, func(tx *store.Tx) error {
 		list, err := r.list(tx)
 		if err != nil {
 			return err
 		}
-		tasks, last, count, err = s.queryTasks(r, tx, o, list)
+		p, err = s.queryTasks(r, tx, o, list)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	fragment := r.tasksContext(r.params["list"])
-	r.collection(fragment, len(tasks), count, s.nextTasks(r, last), func(e *encoder, i int) { e.task(&tasks[i], fragment) })
+	r.collection(fragment, len(p.tasks), p.count, s.nextTasks(r, p.last), func(e *encoder, i int) {
+		e.task(&p.tasks[i], fragment)
+		e.parentList(p.parents, &p.tasks[i])
+	})
 	return nil
+}
+
+// A taskPage is a page of tasks that was read.
+type taskPage struct {
+	tasks   []todo.Task
+	parents map[string]todo.TaskList // where $expand asks for them
+	count   int                      // of all pages, where $count asks for it
+	last    *store.Cursor            // the place of the last task, where there are more
 }
 
 // listAllTasks serves GET …/todo/tasks, an addition to Graph: the tasks of all
@@ -39,21 +48,21 @@ func (s *Server) listAllTasks(r *request) error {
 	if err != nil {
 		return err
 	}
-	var tasks []todo.Task
-	var count int
-	var last *store.Cursor
+	var p taskPage
 	err = s.view(r, func(tx *store.Tx) (err error) {
-		tasks, last, count, err = s.queryTasks(r, tx, o, "")
+		p, err = s.queryTasks(r, tx, o, "")
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	r.collection("users"+keyed(r.as.User)+"/todo/tasks", len(tasks), count, s.nextTasks(r, last), func(e *encoder, i int) {
+	r.collection("users"+keyed(r.as.User)+"/todo/tasks", len(p.tasks), p.count, s.nextTasks(r, p.last), func(e *encoder, i int) {
+		t := &p.tasks[i]
 		if !r.bare {
-			e.str("@odata.id", r.base+"/"+r.version+"/users/"+escapeID(r.as.User)+"/todo/lists/"+tasks[i].ListID+"/tasks/"+tasks[i].ID)
+			e.str("@odata.id", r.base+"/"+r.version+"/users/"+escapeID(r.as.User)+"/todo/lists/"+t.ListID+"/tasks/"+t.ID)
 		}
-		e.task(&tasks[i], r.tasksContext(tasks[i].ListID))
+		e.task(t, r.tasksContext(t.ListID))
+		e.parentList(p.parents, t)
 	})
 	return nil
 }
@@ -66,7 +75,7 @@ func (s *Server) countAllTasks(r *request) error {
 	}
 	n := 0
 	err = s.view(r, func(tx *store.Tx) (err error) {
-		n, err = tx.CountTasks("", o.filter)
+		n, err = tx.CountTasks(store.TaskQuery{Filter: o.filter, Search: o.search})
 		return err
 	})
 	if err != nil {
@@ -77,37 +86,44 @@ func (s *Server) countAllTasks(r *request) error {
 }
 
 // queryTasks reads the page of tasks that the query asks for, of a list or,
-// where it is empty, of all lists. last is the place of its last task, where
-// there are more.
-func (s *Server) queryTasks(r *request, tx *store.Tx, o options, list string) (tasks []todo.Task, last *store.Cursor, count int, err error) {
+// where it is empty, of all lists.
+func (s *Server) queryTasks(r *request, tx *store.Tx, o options, list string) (p taskPage, err error) {
 	size := r.page()
-	q := store.TaskQuery{List: list, Filter: o.filter, OrderBy: o.orderBy, Skip: r.query.skip, Limit: size + 1}
-	if r.query.token != "" {
+	q := store.TaskQuery{List: list, Filter: o.filter, Search: o.search, OrderBy: o.orderBy, Skip: r.query.skip, Limit: size + 1}
+	ranked := o.search != nil && len(o.orderBy) == 0 // has no place to keep, only a number
+	if r.query.token != "" && !ranked {
 		if q.After, err = s.parseCursor(r.query.token); err != nil {
-			return nil, nil, 0, err
+			return p, err
 		}
 		q.Skip = 0
 	}
-	if tasks, err = tx.QueryTasks(q); err != nil {
-		return nil, nil, 0, err
+	if p.tasks, err = tx.QueryTasks(q); err != nil {
+		return p, err
 	}
-	if len(tasks) > size {
-		if tasks = tasks[:size]; size > 0 {
-			last = store.CursorOf(&tasks[size-1], o.orderBy)
+	if len(p.tasks) > size {
+		if p.tasks = p.tasks[:size]; size > 0 {
+			p.last = new(store.Cursor)
+			if !ranked {
+				p.last = store.CursorOf(&p.tasks[size-1], o.orderBy)
+			}
 		}
 	}
-	for i := range tasks {
-		if err := o.expandTask(tx, &tasks[i]); err != nil {
-			return nil, nil, 0, err
+	for i := range p.tasks {
+		if err := o.expandTask(tx, &p.tasks[i]); err != nil {
+			return p, err
 		}
 	}
 	if r.query.count {
-		count, err = tx.CountTasks(list, o.filter)
+		if p.count, err = tx.CountTasks(q); err != nil {
+			return p, err
+		}
 	}
-	return tasks, last, count, err
+	p.parents, err = o.parentLists(tx, p.tasks...)
+	return p, err
 }
 
 // nextTasks is the address of the page after a place; empty where there is none.
+// The zero place is known by its number alone.
 func (s *Server) nextTasks(r *request, last *store.Cursor) string {
 	if last == nil {
 		return ""
@@ -115,6 +131,9 @@ func (s *Server) nextTasks(r *request, last *store.Cursor) string {
 	token := ""
 	if !s.profile.PlainNextLinks {
 		token = s.sign(last)
+	}
+	if len(last.ID) == 0 {
+		token = ""
 	}
 	return r.nextLink(r.query.skip+r.page(), token)
 }
@@ -140,7 +159,7 @@ func (s *Server) countTasks(r *request) error {
 		if err != nil {
 			return err
 		}
-		n, err = tx.CountTasks(list, o.filter)
+		n, err = tx.CountTasks(store.TaskQuery{List: list, Filter: o.filter, Search: o.search})
 		return err
 	})
 	if err != nil {
@@ -247,10 +266,15 @@ func (s *Server) getTask(r *request) error {
 		return err
 	}
 	var t todo.Task
+	var parents map[string]todo.TaskList
 	err = s.view(r, func(tx *store.Tx) (err error) {
-		if t, err = r.task(tx); err == nil {
-			err = o.expandTask(tx, &t)
+		if t, err = r.task(tx); err != nil {
+			return err
 		}
+		if err = o.expandTask(tx, &t); err != nil {
+			return err
+		}
+		parents, err = o.parentLists(tx, t)
 		return err
 	})
 	if err != nil {
@@ -262,7 +286,10 @@ func (s *Server) getTask(r *request) error {
 	}
 	fragment := r.tasksContext(t.ListID)
 	r.setETag(tag)
-	r.entity(http.StatusOK, fragment, func(e *encoder) { e.task(&t, fragment) })
+	r.entity(http.StatusOK, fragment, func(e *encoder) {
+		e.task(&t, fragment)
+		e.parentList(parents, &t)
+	})
 	return nil
 }
 

@@ -159,6 +159,11 @@ var theTables = sync.OnceValue(func() *tables {
 		property[todo.TaskList]{path: "tasks", Property: collectionOf(t.task)},
 		property[todo.TaskList]{path: "extensions", Property: collectionOf(t.extension)})
 	t.list = schema("microsoft.graph.todoTaskList", t.lists)
+	for i := range t.task.Properties {
+		if p := &t.task.Properties[i]; p.Name == "parentList" {
+			p.Item = t.list
+		}
+	}
 	t.users = userProperties()
 	t.user = schema("microsoft.graph.user", t.users)
 	return t
@@ -195,6 +200,7 @@ func taskProperties(t *tables) []property[todo.Task] {
 		{path: "checklistItems", Property: collectionOf(t.step), items: func(task *todo.Task) []odata.Row { return rows(task.ChecklistItems, t.steps) }},
 		{path: "linkedResources", Property: collectionOf(t.link), items: func(task *todo.Task) []odata.Row { return rows(task.LinkedResources, t.links) }},
 		{path: "extensions", Property: collectionOf(t.extension), items: func(task *todo.Task) []odata.Row { return rows(task.Extensions, t.extensions) }},
+		{path: "parentList", Property: odata.Property{Type: odata.Entity}}, // an addition; its type is set by theTables
 		{path: "attachments", Property: collectionOf(attachment)}, // never expanded, as on the service (semantics §7)
 		{path: "attachmentSessions", Property: odata.Property{Type: odata.Collection}},
 	}

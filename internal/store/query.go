@@ -12,7 +12,8 @@ import (
 type TaskQuery struct {
 	List    string        // of this list; empty: of all lists
 	Filter  odata.Expr    // nil: all
-	OrderBy []odata.Order // empty: the newest first
+	Search  odata.Search  // nil: all
+	OrderBy []odata.Order // empty: the newest first, of a search the best first
 	After   *Cursor       // only what comes after it
 	Skip    int
 	Limit   int
@@ -38,6 +39,7 @@ func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
 	}
 	where, rest := compileFilter(q.Filter)
 	order := newTaskOrder(q.OrderBy)
+	order.ranked = q.Search != nil && len(q.OrderBy) == 0
 	if rest == nil {
 		rows, err := tx.queryRows(q, where, order, q.After, q.Limit, q.Skip)
 		if err != nil {
@@ -47,8 +49,8 @@ func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
 	}
 	var out []todo.Task
 	after, skip := q.After, q.Skip
-	for {
-		rows, err := tx.queryRows(q, where, order, after, chunk, 0)
+	for seen := 0; ; {
+		rows, err := tx.queryRows(q, where, order, after, chunk, seen)
 		if err != nil {
 			return nil, err
 		}
@@ -57,6 +59,9 @@ func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
 			return nil, err
 		}
 		for i := range tasks {
+			if err := tx.ctx.Err(); err != nil {
+				return nil, err
+			}
 			if ok, err := tx.Matches(rest, &tasks[i]); err != nil {
 				return nil, err
 			} else if !ok {
@@ -73,7 +78,11 @@ func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
 		if len(rows) < chunk {
 			return out, nil
 		}
-		after = order.cursor(&tasks[len(tasks)-1])
+		if order.ranked {
+			seen += chunk
+		} else {
+			after = order.cursor(&tasks[len(tasks)-1])
+		}
 	}
 }
 
@@ -90,42 +99,66 @@ func (tx *Tx) Matches(e odata.Expr, t *todo.Task) (bool, error) {
 	return odata.Eval(e, TaskRow(t)), nil
 }
 
-// CountTasks counts the tasks of a list, or of all where it is empty, that a
-// filter selects.
-func (tx *Tx) CountTasks(list string, filter odata.Expr) (n int, err error) {
-	where, rest := compileFilter(filter)
-	if rest != nil {
-		for after := (*Cursor)(nil); ; {
-			q := TaskQuery{List: list, Filter: filter, After: after, Limit: chunk}
+// CountTasks counts the tasks that a query selects, on all its pages.
+func (tx *Tx) CountTasks(q TaskQuery) (n int, err error) {
+	where, rest := compileFilter(q.Filter)
+	if rest != nil { // in the order of the key, which needs no sorting
+		q.OrderBy, q.After, q.Skip, q.Limit = []odata.Order{{Path: "createdDateTime"}}, nil, 0, chunk
+		for {
 			tasks, err := tx.QueryTasks(q)
 			if n += len(tasks); err != nil || len(tasks) < chunk {
 				return n, err
 			}
-			after = newTaskOrder(nil).cursor(&tasks[len(tasks)-1])
+			q.After = CursorOf(&tasks[chunk-1], q.OrderBy)
 		}
 	}
-	if list != "" {
-		if _, err := tx.List(list); err != nil {
+	if q.List != "" {
+		if _, err := tx.List(q.List); err != nil {
 			return 0, err
 		}
 	}
-	scope, args := tx.scope(list)
-	err = tx.conn.query(`SELECT count(*) FROM tasks t WHERE `+scope+` AND `+where.sql,
+	from, args := tx.from(q)
+	err = tx.conn.query(`SELECT count(*) FROM `+from+` AND `+where.sql,
 		func(r *row) error { n = int(r.int()); return nil }, append(args, where.args...)...)
 	return n, err
 }
 
-// scope is the condition that keeps a query in the mailbox, and in the list.
-func (tx *Tx) scope(list string) (string, []value) {
-	if list == "" {
-		return `t.user_id = ?`, []value{text(tx.as.User)}
+// from is what a query reads, with the conditions that keep it in the mailbox,
+// in the list, and among what is searched for.
+func (tx *Tx) from(q TaskQuery) (sql string, args []value) {
+	sql = `tasks t WHERE `
+	switch {
+	case q.List != "" && q.Search == nil && wantsOpen(q.Filter):
+		sql = `tasks t INDEXED BY tasks_open WHERE ` // which the planner, without statistics, would not take
+	case q.Search != nil:
+		sql = `search f JOIN tasks t ON t.user_id = f.user_id AND t.list_id = f.list_id AND t.task_id = f.task_id WHERE search MATCH ? AND `
+		args = append(args, text(tx.matchExpression(q.Search)))
 	}
-	return `t.user_id = ? AND t.list_id = ?`, []value{text(tx.as.User), text(list)}
+	sql, args = sql+`t.user_id = ?`, append(args, text(tx.as.User))
+	if q.List != "" {
+		sql, args = sql+` AND t.list_id = ?`, append(args, text(q.List))
+	}
+	return sql, args
+}
+
+// wantsOpen says whether a filter, as a whole or as one of its terms, is
+// status ne 'completed', which an index answers.
+func wantsOpen(e odata.Expr) bool {
+	if and, ok := e.(odata.And); ok {
+		return slices.ContainsFunc(and.Terms, wantsOpen)
+	}
+	c, ok := e.(odata.Compare)
+	if !ok || c.Op != odata.Ne {
+		return false
+	}
+	p, isProp := c.L.(odata.Prop)
+	l, isLiteral := c.R.(odata.Literal)
+	return isProp && isLiteral && p.Var == "" && p.Path == "status" && l.Value.Type == odata.Enum && l.Value.Int == int64(todo.Completed)
 }
 
 func (tx *Tx) queryRows(q TaskQuery, where clause, order taskOrder, after *Cursor, limit, skip int) ([]taskRow, error) {
-	scope, args := tx.scope(q.List)
-	sql := `SELECT ` + taskColumnsOf("t") + ` FROM tasks t WHERE ` + scope + ` AND ` + where.sql
+	from, args := tx.from(q)
+	sql := `SELECT ` + taskColumnsOf("t") + ` FROM ` + from + ` AND ` + where.sql
 	args = append(args, where.args...)
 	if after != nil {
 		c := order.after(after)
@@ -138,7 +171,7 @@ func (tx *Tx) queryRows(q TaskQuery, where clause, order taskOrder, after *Curso
 // loadChildren reads the steps and linked resources of rows: of neighbours in
 // the order of the key at once, of others one by one.
 func (tx *Tx) loadChildren(q TaskQuery, order taskOrder, rows []taskRow) ([]todo.Task, error) {
-	if q.List != "" && q.Filter == nil && len(order.keys) == 0 {
+	if q.List != "" && q.Filter == nil && q.Search == nil && len(order.keys) == 0 {
 		if order.oldestFirst {
 			slices.Reverse(rows)
 			tasks, err := tx.withChildren(q.List, rows)
@@ -164,6 +197,7 @@ func (tx *Tx) loadChildren(q TaskQuery, order taskOrder, rows []taskRow) ([]todo
 type taskOrder struct {
 	keys        []orderKey
 	oldestFirst bool // by id
+	ranked      bool // by how well a search fits: a word of the title counts most
 }
 
 type orderKey struct {
@@ -196,6 +230,9 @@ func newTaskOrder(orderBy []odata.Order) (o taskOrder) {
 // descending, as OData says.
 func (o taskOrder) sql() string {
 	var b strings.Builder
+	if o.ranked {
+		b.WriteString("bm25(search, 0, 10, 2, 4, 4), ")
+	}
 	for _, k := range o.keys {
 		b.WriteString(k.column)
 		switch {

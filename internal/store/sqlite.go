@@ -308,6 +308,9 @@ func (c *conn) query(q string, each func(*row) error, args ...value) error {
 	}
 }
 
+// lastRow is the number of the row that was inserted last.
+func (c *conn) lastRow() int64 { return c.c.LastInsertRowID() }
+
 func (c *conn) exec(q string, args ...value) error {
 	return c.query(q, func(*row) error { return nil }, args...)
 }

@@ -55,14 +55,14 @@ var ErrClosed = errors.New("the database is closed")
 // not start another transaction, nor do slow work.
 func (db *DB) Update(ctx context.Context, as As, fn func(*Tx) error) error {
 	return db.engine.update(ctx, func(c *conn) error {
-		return fn(&Tx{db: db, conn: c, as: as, now: db.time()})
+		return fn(&Tx{ctx: ctx, db: db, conn: c, as: as, now: db.time()})
 	})
 }
 
 // View runs fn on a snapshot of the mailbox of user. fn must not write.
 func (db *DB) View(ctx context.Context, user string, fn func(*Tx) error) error {
 	return db.engine.view(ctx, func(c *conn) error {
-		return fn(&Tx{db: db, conn: c, as: As{User: user}, now: db.time()})
+		return fn(&Tx{ctx: ctx, db: db, conn: c, as: As{User: user}, now: db.time()})
 	})
 }
 
@@ -70,6 +70,7 @@ func (db *DB) time() time.Time { return db.now().UTC().Truncate(time.Microsecond
 
 // Tx is a transaction on one mailbox. All its writes carry the same time.
 type Tx struct {
+	ctx  context.Context // of the caller, whose end stops long reads
 	db   *DB
 	conn *conn
 	as   As

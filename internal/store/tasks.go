@@ -230,11 +230,15 @@ func (tx *Tx) InsertTask(t *todo.Task) (err error) {
 	if err != nil {
 		return err
 	}
+	words, err := tx.index(t)
+	if err != nil {
+		return err
+	}
 	err = tx.conn.exec(`INSERT INTO tasks (version, title, status, importance, body, body_type, categories, modified,
 		due, due_zone, start, start_zone, completed, reminder, reminder_zone, reminder_on, recurrence, occurrence,
-		step_count, link_count, extension_count, attachment_count, created_version, created, user_id, list_id, task_id)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)`,
-		append(values, integer(int64(len(t.Extensions))), integer(t.Born), integer(t.Created.UnixMicro()), text(tx.as.User), text(t.ListID), text(t.ID))...)
+		step_count, link_count, extension_count, attachment_count, search_id, created_version, created, user_id, list_id, task_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)`,
+		append(values, integer(int64(len(t.Extensions))), integer(words), integer(t.Born), integer(t.Created.UnixMicro()), text(tx.as.User), text(t.ListID), text(t.ID))...)
 	if err != nil {
 		return err
 	}
@@ -274,6 +278,9 @@ func (tx *Tx) UpdateTask(old todo.Task, t *todo.Task) (err error) {
 		step_count = ?, link_count = ? WHERE user_id = ? AND list_id = ? AND task_id = ?`,
 		append(values, text(tx.as.User), text(t.ListID), text(t.ID))...)
 	if err != nil {
+		return err
+	}
+	if err := tx.reindex(&old, t); err != nil {
 		return err
 	}
 	if err := tx.updateSteps(old, t); err != nil {
@@ -338,14 +345,17 @@ func (tx *Tx) lastPlace(q string, args ...value) (place int, err error) {
 // DeleteTask removes the task id of a list with its children. The error is as
 // that of Task.
 func (tx *Tx) DeleteTask(list, id string) error {
-	born := int64(0)
-	err := tx.conn.query(`DELETE FROM tasks WHERE user_id = ? AND list_id = ? AND task_id = ? RETURNING created_version`,
-		func(r *row) error { born = r.int(); return nil }, text(tx.as.User), text(list), text(id))
+	born, words := int64(0), int64(0)
+	err := tx.conn.query(`DELETE FROM tasks WHERE user_id = ? AND list_id = ? AND task_id = ? RETURNING created_version, search_id`,
+		func(r *row) error { born, words = r.int(), r.int(); return nil }, text(tx.as.User), text(list), text(id))
 	if err != nil {
 		return err
 	}
 	if born == 0 {
 		return tx.explainMissing(list, id)
+	}
+	if err := tx.conn.exec(`DELETE FROM search WHERE rowid = ?`, integer(words)); err != nil {
+		return err
 	}
 	_, err = tx.logChange(TaskChange, Deleted, list, id, born)
 	return err
@@ -369,7 +379,7 @@ func taskValues(t *todo.Task) ([]value, error) {
 		}
 		recurrence = text(string(b))
 	}
-	return append(make([]value, 0, 26),
+	return append(make([]value, 0, 28),
 		integer(t.Version), text(t.Title), integer(int64(t.Status)), integer(int64(t.Importance)), text(t.Body.Content), integer(int64(t.Body.Type)), categories, instant(t.Modified),
 		instant(t.Due.At), zone(t.Due), instant(t.Start.At), zone(t.Start), instant(t.Completed.At), instant(t.Reminder.At), zone(t.Reminder), boolean(t.ReminderOn), recurrence, integer(int64(t.Occurrence)),
 		integer(int64(len(t.ChecklistItems))), integer(int64(len(t.LinkedResources)))), nil

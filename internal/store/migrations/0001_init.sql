@@ -67,6 +67,7 @@ CREATE TABLE tasks (
 	link_count       INTEGER NOT NULL, -- rows in linked_resources
 	extension_count  INTEGER NOT NULL, -- rows in extensions
 	attachment_count INTEGER NOT NULL,
+	search_id        BIGINT NOT NULL, -- the row of the full-text index
 	PRIMARY KEY (user_id, list_id, task_id),
 	FOREIGN KEY (user_id, list_id) REFERENCES lists (user_id, list_id) ON DELETE CASCADE
 ) WITHOUT ROWID;

@@ -1,0 +1,280 @@
+package graph_test
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/duly-todo/duly/internal/graph"
+)
+
+// openAPIPaths are the operations, by path and method. A path of a user is one
+// below /me as well.
+func openAPIPaths(routes []graph.RouteInfo) fields {
+	out := fields{}
+	add := func(path string, r graph.RouteInfo) {
+		o := newOperation(path, r)
+		i := slices.IndexFunc(out, func(f field) bool { return f.key == o.path })
+		if i < 0 {
+			item := fields{}
+			if len(o.parameters) > 0 {
+				item = fields{{"parameters", o.parameters}}
+			}
+			out, i = append(out, field{o.path, item}), len(out)
+		}
+		out[i].value = append(out[i].value.(fields), field{strings.ToLower(r.Method), o.fields()})
+	}
+	for _, r := range routes {
+		if rest, ok := strings.CutPrefix(r.Path, "/users/{user}"); ok {
+			add("/me"+rest, r)
+		}
+	}
+	for _, r := range routes {
+		add(r.Path, r)
+	}
+	return out
+}
+
+// An operation is a route at one of its paths.
+type operation struct {
+	route      graph.RouteInfo
+	path       string   // with Graph's names of parameters
+	parameters []any    // of the path
+	names      []string // the segments that are no parameters
+	keyed      []string // these, and the type wherever one entity of it is named
+	typeName   string   // of the entity
+	collection bool
+}
+
+// typesOf are the types of what a segment holds.
+func typesOf(segment string) string {
+	return map[string]string{
+		"users": "user", "me": "user", "todo": "todo", "lists": "todoTaskList", "tasks": "todoTask",
+		"checklistItems": "checklistItem", "linkedResources": "linkedResource",
+	}[segment]
+}
+
+func newOperation(path string, r graph.RouteInfo) operation {
+	o := operation{route: r}
+	for segment := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
+		switch {
+		case strings.HasPrefix(segment, "{"):
+			name := o.typeName + "-id"
+			segment, o.collection = "{"+name+"}", false
+			o.parameters = append(o.parameters, componentRef("parameters", name))
+			o.keyed = append(o.keyed, o.typeName)
+		case segment == "delta":
+			o.names, o.keyed = append(o.names, segment), append(o.keyed, segment)
+			segment = "delta()"
+		default:
+			o.names, o.keyed = append(o.names, segment), append(o.keyed, segment)
+			if name := typesOf(segment); name != "" {
+				o.typeName, o.collection = name, segment != "me" && segment != "todo"
+			}
+		}
+		o.path += "/" + segment
+	}
+	return o
+}
+
+// last is the name at the end of the path.
+func (o operation) last() string { return o.names[len(o.names)-1] }
+
+// kind is what is done: list, get, create, update, delete, count or delta; or
+// the name of a path that is about no entity.
+func (o operation) kind() string {
+	switch {
+	case o.last() == "$count":
+		return "count"
+	case o.last() == "delta":
+		return "delta"
+	case o.typeName == "":
+		return strings.Trim(o.path, "/$")
+	}
+	switch o.route.Method {
+	case "POST":
+		return "create"
+	case "PATCH":
+		return "update"
+	case "DELETE":
+		return "delete"
+	}
+	if o.collection {
+		return "list"
+	}
+	return "get"
+}
+
+// id names the operation in the way of Graph.
+func (o operation) id() string {
+	title := func(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+	names := slices.Clone(o.names[:len(o.names)-1])
+	switch kind := o.kind(); kind {
+	case "count":
+		return strings.Join(append(names, "GetCount"), ".")
+	case "delta":
+		return strings.Join(o.keyed, ".")
+	case "list", "get", "create", "update", "delete":
+		if len(names) == 0 {
+			return o.last() + "." + o.typeName + "." + title(kind) + title(o.typeName)
+		}
+		return strings.Join(append(names, title(kind)+title(o.last())), ".")
+	case "":
+		return "getServiceDocument"
+	default:
+		return strings.ToLower(o.route.Method) + title(kind)
+	}
+}
+
+func (o operation) fields() fields {
+	summary := map[string]string{
+		"list": "List entities of type " + o.typeName, "get": "Get a " + o.typeName, "create": "Create a " + o.typeName, "update": "Update a " + o.typeName,
+		"delete": "Delete a " + o.typeName, "count": "Count entities of type " + o.typeName, "delta": "What changed among entities of type " + o.typeName,
+		"": "What paths begin with", "metadata": "The types of the API", "batch": "Many requests in one",
+	}[o.kind()]
+	out := fields{{"operationId", o.id()}, {"summary", summary}}
+	if o.typeName != "" {
+		out = append(out, field{"tags", sequence(o.typeName)})
+	}
+	if parameters := o.options(); len(parameters) > 0 {
+		out = append(out, field{"parameters", parameters})
+	}
+	switch o.kind() {
+	case "create", "update":
+		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/json", schemaRef(o.typeName))}}})
+	case "batch":
+		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/json", schemaRef("batchRequest"))}}})
+	}
+	return append(out, field{"responses", o.responses()}, field{"security", o.security()})
+}
+
+// options are the parameters of the query and the header.
+func (o operation) options() []any {
+	var names []string
+	switch o.kind() {
+	case "list":
+		names = []string{"top", "skip", "search", "filter", "count", "orderby", "select", "expand"}
+	case "delta":
+		names = []string{"top", "filter", "select", "expand", "deltatoken", "skiptoken"}
+	case "count":
+		names = []string{"search", "filter"}
+	case "get":
+		names = []string{"select", "expand"}
+	case "update", "delete":
+		if o.typeName != "user" {
+			names = []string{"ifMatch"}
+		}
+	}
+	switch o.kind() {
+	case "list", "delta", "get", "create", "update":
+		if o.typeName != "user" && o.typeName != "todo" {
+			names = append(names, "prefer")
+		}
+	}
+	var out []any
+	for _, name := range names {
+		out = append(out, componentRef("parameters", name))
+	}
+	return out
+}
+
+func (o operation) responses() fields {
+	answer := func(status, description string, body fields) fields {
+		r := fields{{"description", description}}
+		if body != nil {
+			r = append(r, field{"content", body})
+		}
+		return fields{{status, r}}
+	}
+	json := func(name string) fields { return mediaContent("application/json", schemaRef(name)) }
+	var out fields
+	switch o.kind() {
+	case "list":
+		out = answer("200", "A page.", json(o.typeName+"CollectionResponse"))
+	case "delta":
+		out = answer("200", "A page of the round.", json(o.typeName+"DeltaResponse"))
+	case "count":
+		out = answer("200", "The number of items.", mediaContent("text/plain", fields{{"type", "integer"}, {"format", "int32"}}))
+	case "get":
+		out = answer("200", "The entity.", json(o.typeName))
+	case "create":
+		out = answer("201", "The new entity.", json(o.typeName))
+	case "update":
+		if o.typeName != "user" {
+			out = answer("200", "The entity as it is now.", json(o.typeName))
+		}
+		out = append(out, answer("204", "It is done.", nil)...)
+	case "delete":
+		out = answer("204", "It is gone.", nil)
+	case "batch":
+		out = answer("200", "The answers.", json("batchResponse"))
+	case "metadata":
+		out = answer("200", "CSDL.", mediaContent("application/xml", fields{{"type", "string"}}))
+	case "":
+		out = answer("200", "The service document.", json("serviceDocument"))
+	}
+	return append(out, field{"default", componentRef("responses", "error")})
+}
+
+// security has one entry for each permission that opens the route. An
+// application has no mailbox that /me could be.
+func (o operation) security() []any {
+	out := []any{}
+	add := func(scheme string, names []string) {
+		for _, name := range names {
+			out = append(out, fields{{scheme, sequence(name)}})
+		}
+	}
+	switch {
+	case o.route.NoToken:
+	case o.route.Open:
+		out = sequence(fields{{"delegated", sequence()}}, fields{{"application", sequence()}})
+	default:
+		add("delegated", o.route.Delegated)
+		if o.names[0] == "users" {
+			add("application", o.route.Application)
+		}
+	}
+	return out
+}
+
+// openAPIMessages are the schemas of what is no type of the metadata.
+func openAPIMessages(routes []graph.RouteInfo) fields {
+	text, integer := fields{{"type", "string"}}, fields{{"type", "integer"}}
+	object := func(required []any, members ...field) fields {
+		o := fields{{"type", "object"}}
+		if len(required) > 0 {
+			o = append(o, field{"required", required})
+		}
+		return append(o, field{"properties", fields(members)})
+	}
+	array := func(items fields) fields { return fields{{"type", "array"}, {"items", items}} }
+	headers := fields{{"type", "object"}, {"additionalProperties", text}}
+	out := fields{
+		{"microsoft.graph.ODataErrors.ODataError", object(sequence("error"), field{"error", object(sequence("code", "message"),
+			field{"code", text}, field{"message", text},
+			field{"innerError", object(nil, field{"code", text}, field{"date", text}, field{"request-id", text}, field{"client-request-id", text})})})},
+		{"microsoft.graph.batchRequest", object(sequence("requests"), field{"requests", array(object(sequence("id", "method", "url"),
+			field{"id", text}, field{"method", text}, field{"url", text}, field{"dependsOn", array(text)}, field{"headers", headers}, field{"body", fields{}}))})},
+		{"microsoft.graph.batchResponse", object(sequence("responses"), field{"responses", array(object(sequence("id", "status"),
+			field{"id", text}, field{"status", integer}, field{"headers", headers}, field{"body", fields{}}))})},
+		{"microsoft.graph.serviceDocument", object(sequence("value"), field{"@odata.context", text}, field{"value", array(object(nil,
+			field{"name", text}, field{"kind", text}, field{"url", text}))})},
+	}
+	seen := map[string]bool{}
+	for _, r := range routes {
+		o := newOperation(r.Path, r)
+		name := map[string]string{"list": o.typeName + "CollectionResponse", "delta": o.typeName + "DeltaResponse"}[o.kind()]
+		if name == "" || seen[name] {
+			continue
+		}
+		seen[name] = true
+		members := []field{{"@odata.context", text}, {"@odata.nextLink", text}, {"value", array(schemaRef(o.typeName))}}
+		if o.kind() == "delta" {
+			members = slices.Insert(members, 2, field{"@odata.deltaLink", text})
+		} else {
+			members = slices.Insert(members, 1, field{"@odata.count", integer})
+		}
+		out = append(out, field{"microsoft.graph." + name, object(sequence("value"), members...)})
+	}
+	return out
+}

@@ -223,6 +223,9 @@ func (r *request) cutVersion() (string, error) {
 		if decoded, err := url.PathUnescape(version); err == nil {
 			version = decoded
 		}
+		if version == "" {
+			return "", todo.Errorf(todo.BadRequest, "", "The path names no version. Use /v1.0 or /beta.")
+		}
 		return "", todo.Errorf(todo.BadRequest, "", "Invalid version: %s. Use /v1.0 or /beta.", shortened(version))
 	}
 	return "/" + rest, nil

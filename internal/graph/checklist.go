@@ -29,7 +29,10 @@ func (s *Server) listChecklistItems(r *request) error {
 	if err != nil {
 		return err
 	}
-	p := pageOf(r, o, t.ChecklistItems, store.ChecklistItemRow, maxPage)
+	p, err := pageOf(s, r, o, t.ChecklistItems, store.ChecklistItemRow, maxPage)
+	if err != nil {
+		return err
+	}
 	r.collection(r.childContext(t.ListID, t.ID, "checklistItems"), len(p.items), p.count, p.next, func(e *encoder, i int) { e.checklistItem(&p.items[i]) })
 	return nil
 }

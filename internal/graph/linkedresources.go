@@ -25,7 +25,10 @@ func (s *Server) listLinkedResources(r *request) error {
 	if err != nil {
 		return err
 	}
-	p := pageOf(r, o, t.LinkedResources, store.LinkedResourceRow, maxPage)
+	p, err := pageOf(s, r, o, t.LinkedResources, store.LinkedResourceRow, maxPage)
+	if err != nil {
+		return err
+	}
 	r.collection(r.childContext(t.ListID, t.ID, "linkedResources"), len(p.items), p.count, p.next, func(e *encoder, i int) { e.linkedResource(&p.items[i]) })
 	return nil
 }
@@ -191,7 +194,10 @@ func (s *Server) listOwnLinkedResources(r *request) error {
 	if err != nil {
 		return err
 	}
-	p := pageOf(r, o, links, func(h *store.HeldLink) odata.Row { return store.LinkedResourceRow(&h.LinkedResource) }, defaultPage)
+	p, err := pageOf(s, r, o, links, func(h *store.HeldLink) odata.Row { return store.LinkedResourceRow(&h.LinkedResource) }, defaultPage)
+	if err != nil {
+		return err
+	}
 	r.collection(allLinks, len(p.items), p.count, p.next, func(e *encoder, i int) { e.heldLink(&p.items[i]) })
 	return nil
 }

@@ -29,7 +29,9 @@ func (s *Server) listLists(r *request) error {
 		if err != nil {
 			return err
 		}
-		p = pageOf(r, o, lists, store.ListRow, defaultPage)
+		if p, err = pageOf(s, r, o, lists, store.ListRow, defaultPage); err != nil {
+			return err
+		}
 		for i := range p.items {
 			of, err := o.tasksOf(tx, p.items[i].ID)
 			if err != nil {

@@ -216,21 +216,83 @@ type page[T any] struct {
 
 // pageOf picks the page that the query asks for out of a collection in memory.
 // size is how many items there are on a page where the client says nothing.
-func pageOf[T any](r *request, o options, items []T, row func(*T) odata.Row, size int) page[T] {
+func pageOf[T any](s *Server, r *request, o options, items []T, row func(*T) odata.Row, size int) (p page[T], err error) {
 	items = pick(items, row, o.filter, o.orderBy)
-	p := page[T]{count: len(items)}
+	p.count = len(items)
 	if r.query.top >= 0 || r.prefer.maxPageSize > 0 {
 		size = r.page()
 	}
-	p.items = items[min(r.query.skip, len(items)):]
+	start := min(r.query.skip, len(items))
+	if r.query.token != "" {
+		after, err := s.parseCursor(r.query.token)
+		if err != nil {
+			return p, err
+		}
+		start = placeAfter(items, row, o.orderBy, after, start)
+	}
+	p.items = items[start:]
 	if len(p.items) > size {
-		p.items = p.items[:size]
-		if size > 0 {
-			p.next = r.nextLink(r.query.skip+size, "")
+		if p.items = p.items[:size]; size > 0 {
+			p.next = s.nextPage(r, size, cursorOf(row(&p.items[size-1]), o.orderBy))
 		}
 	}
-	return p
+	return p, nil
 }
+
+// nextPage is the address of the page after a place.
+func (s *Server) nextPage(r *request, size int, last *store.Cursor) string {
+	token := ""
+	if !s.profile.PlainNextLinks && last.ID != "" {
+		token = s.sign(last)
+	}
+	return r.nextLink(r.query.skip+size, token)
+}
+
+// cursorOf is the place of an item in an order.
+func cursorOf(item odata.Row, orderBy []odata.Order) *store.Cursor {
+	c := &store.Cursor{ID: item.Value("id").Text}
+	for _, key := range orderBy {
+		c.Values = append(c.Values, item.Value(key.Path))
+	}
+	return c
+}
+
+// placeAfter is the index of the first item after a place: after the item that
+// stood there or, where that is gone, after all that the order puts before it; if
+// the order cannot tell, skip.
+func placeAfter[T any](items []T, row func(*T) odata.Row, orderBy []odata.Order, at *store.Cursor, skip int) int {
+	for i := range items {
+		if row(&items[i]).Value("id").Text == at.ID {
+			return i + 1
+		}
+	}
+	if len(orderBy) == 0 || len(at.Values) != len(orderBy) {
+		return skip
+	}
+	for i := range items {
+		if compareRows(row(&items[i]), placeRow{at, orderBy}, orderBy) > 0 {
+			return i
+		}
+	}
+	return len(items)
+}
+
+// placeRow is a place as a row with the values of its keys.
+type placeRow struct {
+	at      *store.Cursor
+	orderBy []odata.Order
+}
+
+func (p placeRow) Value(path string) odata.Value {
+	for i, key := range p.orderBy {
+		if key.Path == path {
+			return p.at.Values[i]
+		}
+	}
+	return odata.Value{}
+}
+
+func (placeRow) Items(string) []odata.Row { return nil }
 
 // expansion finds the options of a navigation in $expand.
 func (o options) expansion(path string) *odata.Expansion {

@@ -128,14 +128,7 @@ func (s *Server) nextTasks(r *request, last *store.Cursor) string {
 	if last == nil {
 		return ""
 	}
-	token := ""
-	if !s.profile.PlainNextLinks {
-		token = s.sign(last)
-	}
-	if len(last.ID) == 0 {
-		token = ""
-	}
-	return r.nextLink(r.query.skip+r.page(), token)
+	return s.nextPage(r, r.page(), last)
 }
 
 // parseCursor reads the place out of a $skiptoken.

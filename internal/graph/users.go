@@ -23,7 +23,10 @@ func (s *Server) listUsers(r *request) error {
 	if err != nil {
 		return err
 	}
-	p := pageOf(r, o, users, store.UserRow, defaultPage)
+	p, err := pageOf(s, r, o, users, store.UserRow, defaultPage)
+	if err != nil {
+		return err
+	}
 	r.collection(usersContext, len(p.items), p.count, p.next, func(e *encoder, i int) { e.user(&p.items[i]) })
 	return nil
 }

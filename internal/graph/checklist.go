@@ -3,6 +3,7 @@ package graph
 import (
 	"net/http"
 
+	"github.com/duly-todo/duly/internal/odata"
 	"github.com/duly-todo/duly/internal/store"
 	"github.com/duly-todo/duly/internal/todo"
 )
@@ -18,14 +19,19 @@ func (s *Server) loadTask(r *request) (t todo.Task, err error) {
 	return t, err
 }
 
+// childrenOf reads the options for a collection below the task of the path, and
+// the task.
+func (s *Server) childrenOf(r *request, schema *odata.Schema) (o options, t todo.Task, err error) {
+	if o, err = s.readOptions(r, schema); err == nil {
+		t, err = s.loadTask(r)
+	}
+	return o, t, err
+}
+
 // listChecklistItems serves GET …/checklistItems: all of them, in the order
 // added; a page only where the client asks for one (semantics 6.8).
 func (s *Server) listChecklistItems(r *request) error {
-	o, err := s.readOptions(r, store.ChecklistItemSchema())
-	if err != nil {
-		return err
-	}
-	t, err := s.loadTask(r)
+	o, t, err := s.childrenOf(r, store.ChecklistItemSchema())
 	if err != nil {
 		return err
 	}
@@ -39,11 +45,7 @@ func (s *Server) listChecklistItems(r *request) error {
 
 // countChecklistItems serves GET …/checklistItems/$count.
 func (s *Server) countChecklistItems(r *request) error {
-	o, err := s.readOptions(r, store.ChecklistItemSchema())
-	if err != nil {
-		return err
-	}
-	t, err := s.loadTask(r)
+	o, t, err := s.childrenOf(r, store.ChecklistItemSchema())
 	if err != nil {
 		return err
 	}

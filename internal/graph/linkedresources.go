@@ -17,11 +17,7 @@ import (
 
 // listLinkedResources serves GET …/tasks/{task}/linkedResources.
 func (s *Server) listLinkedResources(r *request) error {
-	o, err := s.readOptions(r, store.LinkedResourceSchema())
-	if err != nil {
-		return err
-	}
-	t, err := s.loadTask(r)
+	o, t, err := s.childrenOf(r, store.LinkedResourceSchema())
 	if err != nil {
 		return err
 	}
@@ -35,11 +31,7 @@ func (s *Server) listLinkedResources(r *request) error {
 
 // countLinkedResources serves GET …/linkedResources/$count.
 func (s *Server) countLinkedResources(r *request) error {
-	o, err := s.readOptions(r, store.LinkedResourceSchema())
-	if err != nil {
-		return err
-	}
-	t, err := s.loadTask(r)
+	o, t, err := s.childrenOf(r, store.LinkedResourceSchema())
 	if err != nil {
 		return err
 	}
@@ -177,9 +169,6 @@ func (s *Server) deleteLinkedResource(r *request) error {
 // allLinks is the context of the collection of all linked resources.
 const allLinks = "linkedResources"
 
-// maxOwnLinks is the most linked resources of a mailbox that are read at once.
-const maxOwnLinks = 100_000
-
 // listOwnLinkedResources serves GET /linkedResources: all of the caller's.
 func (s *Server) listOwnLinkedResources(r *request) error {
 	o, err := s.readOptions(r, store.LinkedResourceSchema())
@@ -188,7 +177,9 @@ func (s *Server) listOwnLinkedResources(r *request) error {
 	}
 	var links []store.HeldLink
 	err = s.view(r, func(tx *store.Tx) (err error) {
-		links, err = tx.LinkedResources(0, maxOwnLinks)
+		if links, err = tx.LinkedResources(0, maxInMemory); err == nil {
+			err = checkInMemory(len(links))
+		}
 		return err
 	})
 	if err != nil {

@@ -25,7 +25,10 @@ func (s *Server) listLists(r *request) error {
 	var p page[todo.TaskList]
 	var tasks [][]todo.Task // of each list, where $expand asks for them
 	err = s.view(r, func(tx *store.Tx) error {
-		lists, err := tx.Lists(0, maxLists)
+		lists, err := tx.Lists(0, maxInMemory)
+		if err == nil {
+			err = checkInMemory(len(lists))
+		}
 		if err != nil {
 			return err
 		}
@@ -50,9 +53,6 @@ func (s *Server) listLists(r *request) error {
 	})
 	return nil
 }
-
-// maxLists is the most lists of a mailbox that are read.
-const maxLists = 100_000
 
 // tasksOf reads the tasks of a list for $expand=tasks; nil where it is not asked
 // for. Without $top they are a page.
@@ -93,7 +93,9 @@ func (s *Server) countLists(r *request) error {
 	}
 	var lists []todo.TaskList
 	err = s.view(r, func(tx *store.Tx) (err error) {
-		lists, err = tx.Lists(0, maxLists)
+		if lists, err = tx.Lists(0, maxInMemory); err == nil {
+			err = checkInMemory(len(lists))
+		}
 		return err
 	})
 	if err != nil {

@@ -239,6 +239,18 @@ func pageOf[T any](s *Server, r *request, o options, items []T, row func(*T) oda
 	return p, nil
 }
 
+// maxInMemory is the most entities of a collection that are picked from in memory.
+const maxInMemory = 100_000
+
+// checkInMemory refuses a collection that was read up to the limit, rather than
+// answer with a part of it as if it were all.
+func checkInMemory(n int) error {
+	if n < maxInMemory {
+		return nil
+	}
+	return todo.Errorf(todo.NotImplemented, "", "Collections of %d entities and more are not yet supported here.", maxInMemory)
+}
+
 // nextPage is the address of the page after a place.
 func (s *Server) nextPage(r *request, size int, last *store.Cursor) string {
 	token := ""

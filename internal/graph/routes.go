@@ -55,8 +55,8 @@ func routes() []route {
 
 		{"GET", user + "/todo", tasksRead, (*Server).getTodo},
 
-		{"GET", user + "/todo/tasks", tasksRead, (*Server).listAllTasks},
-		{"GET", user + "/todo/tasks/$count", tasksRead, (*Server).countAllTasks},
+		{"GET", user + "/todo/tasks", tasksRead, (*Server).listTasks},
+		{"GET", user + "/todo/tasks/$count", tasksRead, (*Server).countTasks},
 
 		{"GET", user + "/todo/lists", tasksRead, (*Server).listLists},
 		{"POST", user + "/todo/lists", tasksWrite, (*Server).createList},

@@ -7,17 +7,23 @@ import (
 	"github.com/duly-todo/duly/internal/todo"
 )
 
-// listTasks serves GET …/tasks: the newest first (semantics 6.9).
+// listTasks serves GET …/lists/{list}/tasks, the newest first (semantics 6.9), and
+// GET …/todo/tasks, an addition to Graph: the tasks of all lists, each with its
+// address, which names its list.
 func (s *Server) listTasks(r *request) error {
 	o, err := s.readOptions(r, store.TaskSchema())
 	if err != nil {
 		return err
 	}
 	var p taskPage
+	fragment, all := "users"+keyed(r.as.User)+"/todo/tasks", true
 	err = s.view(r, func(tx *store.Tx) error {
-		list, err := r.list(tx)
+		list, err := r.listOrAll(tx)
 		if err != nil {
 			return err
+		}
+		if list != "" {
+			fragment, all = r.tasksContext(list), false
 		}
 		p, err = s.queryTasks(r, tx, o, list)
 		return err
@@ -25,40 +31,9 @@ func (s *Server) listTasks(r *request) error {
 	if err != nil {
 		return err
 	}
-	fragment := r.tasksContext(r.params["list"])
 	r.collection(fragment, len(p.tasks), p.count, s.nextTasks(r, p.last), func(e *encoder, i int) {
-		e.task(&p.tasks[i], fragment)
-		e.parentList(p.parents, &p.tasks[i])
-	})
-	return nil
-}
-
-// A taskPage is a page of tasks that was read.
-type taskPage struct {
-	tasks   []todo.Task
-	parents map[string]todo.TaskList // where $expand asks for them
-	count   int                      // of all pages, where $count asks for it
-	last    *store.Cursor            // the place of the last task, where there are more
-}
-
-// listAllTasks serves GET …/todo/tasks, an addition to Graph: the tasks of all
-// lists, each with its address, which names its list.
-func (s *Server) listAllTasks(r *request) error {
-	o, err := s.readOptions(r, store.TaskSchema())
-	if err != nil {
-		return err
-	}
-	var p taskPage
-	err = s.view(r, func(tx *store.Tx) (err error) {
-		p, err = s.queryTasks(r, tx, o, "")
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	r.collection("users"+keyed(r.as.User)+"/todo/tasks", len(p.tasks), p.count, s.nextTasks(r, p.last), func(e *encoder, i int) {
 		t := &p.tasks[i]
-		if !r.bare {
+		if all && !r.bare {
 			e.str("@odata.id", r.base+"/"+r.version+"/users/"+escapeID(r.as.User)+"/todo/lists/"+t.ListID+"/tasks/"+t.ID)
 		}
 		e.task(t, r.tasksContext(t.ListID))
@@ -67,15 +42,19 @@ func (s *Server) listAllTasks(r *request) error {
 	return nil
 }
 
-// countAllTasks serves GET …/todo/tasks/$count.
-func (s *Server) countAllTasks(r *request) error {
+// countTasks serves the $count of both.
+func (s *Server) countTasks(r *request) error {
 	o, err := s.readOptions(r, store.TaskSchema())
 	if err != nil {
 		return err
 	}
 	n := 0
-	err = s.view(r, func(tx *store.Tx) (err error) {
-		n, err = tx.CountTasks(store.TaskQuery{Filter: o.filter, Search: o.search})
+	err = s.view(r, func(tx *store.Tx) error {
+		list, err := r.listOrAll(tx)
+		if err != nil {
+			return err
+		}
+		n, err = tx.CountTasks(store.TaskQuery{List: list, Filter: o.filter, Search: o.search})
 		return err
 	})
 	if err != nil {
@@ -83,6 +62,22 @@ func (s *Server) countAllTasks(r *request) error {
 	}
 	r.number(n)
 	return nil
+}
+
+// listOrAll is the list of the path; empty where the path has none.
+func (r *request) listOrAll(tx *store.Tx) (string, error) {
+	if _, named := r.params["list"]; !named {
+		return "", nil
+	}
+	return r.list(tx)
+}
+
+// A taskPage is a page of tasks that was read.
+type taskPage struct {
+	tasks   []todo.Task
+	parents map[string]todo.TaskList // where $expand asks for them
+	count   int                      // of all pages, where $count asks for it
+	last    *store.Cursor            // the place of the last task, where there are more
 }
 
 // queryTasks reads the page of tasks that the query asks for, of a list or,
@@ -138,28 +133,6 @@ func (s *Server) parseCursor(token string) (*store.Cursor, error) {
 		return nil, todo.Errorf(todo.BadRequest, "$skiptoken", "Badly formed token.")
 	}
 	return c, nil
-}
-
-// countTasks serves GET …/tasks/$count.
-func (s *Server) countTasks(r *request) error {
-	o, err := s.readOptions(r, store.TaskSchema())
-	if err != nil {
-		return err
-	}
-	n := 0
-	err = s.view(r, func(tx *store.Tx) error {
-		list, err := r.list(tx)
-		if err != nil {
-			return err
-		}
-		n, err = tx.CountTasks(store.TaskQuery{List: list, Filter: o.filter, Search: o.search})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	r.number(n)
-	return nil
 }
 
 // createTask serves POST …/tasks, with steps, linked resources and extensions

@@ -10,16 +10,16 @@ import (
 // usersContext is the context of a user.
 const usersContext = "users"
 
-// maxUsers is the most users that are read at once.
-const maxUsers = 100_000
-
 // listUsers serves GET /users.
 func (s *Server) listUsers(r *request) error {
 	o, err := s.readOptions(r, store.UserSchema())
 	if err != nil {
 		return err
 	}
-	users, err := s.db.Users(r.Context(), 0, maxUsers)
+	users, err := s.db.Users(r.Context(), 0, maxInMemory)
+	if err == nil {
+		err = checkInMemory(len(users))
+	}
 	if err != nil {
 		return err
 	}

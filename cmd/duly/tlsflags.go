@@ -141,7 +141,7 @@ func (s *serveCommand) trust() (hint, curlOption string, err error) {
 	return fmt.Sprintf(`The certificate is for %[1]s.
 Clients have to trust the authority that signed it, %[2]s:
 
-export SSL_CERT_FILE=%[3]s        # Go on Linux, which then trusts nothing else
+export SSL_CERT_FILE=%[3]s        # Go on Linux
 export NODE_EXTRA_CA_CERTS=%[3]s  # Node
 curl --cacert %[3]s ...
 `, strings.Join(append(certs.LocalNames(), names...), ", "), path, quoted(path)), " --cacert " + quoted(path), nil

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/duly-todo/duly/internal/auth"
@@ -70,7 +72,22 @@ func openKeys(dataDir string) (*auth.Keys, error) {
 }
 
 // ServeHTTP answers a request of the API.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.graph.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.TLS != nil && ownsHost(r.Host) {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	s.graph.ServeHTTP(w, r)
+}
+
+// ownsHost says whether the server may ask browsers never to use plain HTTP with
+// the host again, which is for all of its ports: not where it has but one port
+// of several, on the machine itself, nor by address, for which browsers keep no
+// such note (RFC 6797 section 8.1.1).
+func ownsHost(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	_, err := netip.ParseAddr(host)
+	return err != nil && !strings.Contains(host, ":") && host != "localhost" && !strings.HasSuffix(host, ".localhost")
+}
 
 // Close waits for the writes that have begun and closes the database.
 func (s *Server) Close() error { return s.db.Close() }

@@ -12,8 +12,8 @@ const module = "github.com/duly-todo/duly"
 // layers is the import order: a package may import only those before it.
 func layers() []string {
 	return []string{
-		"internal/todo", "internal/todo/genzones", "internal/odata", "internal/odata/odatatest", "internal/store", "internal/auth",
-		"internal/graph", "", "todotest", "cmd/duly",
+		"internal/todo", "internal/todo/genzones", "internal/odata", "internal/odata/odatatest", "internal/store", "internal/datafile", "internal/auth",
+		"internal/certs", "internal/graph", "", "todotest", "cmd/duly",
 	}
 }
 
@@ -25,6 +25,8 @@ func onlyIn() map[string][]string {
 		"net/http":                      {"internal/auth", "internal/graph", "", "todotest", "cmd/duly"},
 		"github.com/alecthomas/kong":    {"cmd/duly"},
 		"github.com/go-jose/go-jose/v4": {"internal/auth"},
+
+		"golang.org/x/crypto/acme/autocert": {"internal/certs"},
 	}
 }
 

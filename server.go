@@ -28,6 +28,9 @@ const stopTimeout = 10 * time.Second
 // them, lets the requests in flight finish for at most 10 seconds, and returns
 // nil; requests that take longer are cut off, which is an error. l is closed in
 // any case. The caller still has to Close s, after Serve has returned.
+//
+// For TLS, l is a listener of [tls.NewListener]; NextProtos of its configuration
+// must name "h2" for clients to get HTTP/2.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	h := &http.Server{
 		Handler:           s,

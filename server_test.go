@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -229,4 +231,37 @@ func TestServeReportsAFailure(t *testing.T) {
 		}
 		s.stop()
 	})
+}
+
+// Browsers are told to stay with TLS only where the server has the host to itself.
+func TestStrictTransportSecurity(t *testing.T) {
+	t.Parallel()
+	server, err := duly.New(t.Context(), duly.Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	for _, tt := range []struct {
+		url  string
+		want string
+	}{
+		{"https://todo.example.org/v1.0/me", "max-age=31536000"},
+		{"https://TODO/v1.0/nowhere", "max-age=31536000"},
+		{"https://notlocalhost/v1.0/me", "max-age=31536000"},
+		{"http://todo.example.org/v1.0/me", ""},
+		{"https://todo.example.org:8443/v1.0/me", ""},
+		{"https://localhost/v1.0/me", ""},
+		{"https://LocalHost./v1.0/me", ""},
+		{"https://box.localhost/v1.0/me", ""},
+		{"https://192.0.2.1/v1.0/me", ""},
+		{"https://[2001:db8::1]/v1.0/me", ""},
+	} {
+		r := httptest.NewRequest("GET", tt.url, nil)
+		r.Header.Set("X-Forwarded-Proto", "https") // the proxy speaks for itself
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, r)
+		if got := w.Header().Get("Strict-Transport-Security"); got != tt.want || w.Code != http.StatusUnauthorized {
+			t.Errorf("%s: status %d, %q, not %q", tt.url, w.Code, got, tt.want)
+		}
+	}
 }

@@ -27,6 +27,7 @@ type commandLine struct {
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
 	User    userCommand    `cmd:"" help:"Add and list users."`
 	Token   tokenCommand   `cmd:"" help:"Print an access token for a user."`
+	TLS     tlsCommand     `cmd:"" name:"tls" help:"Look after the local authority of duly serve --tls local."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -38,7 +39,7 @@ func (*commandLine) Examples() string {
   TOKEN=$(duly token --user ada@example.org)
 
 A setting is taken from its flag, else from its variable ($DULY_…), else from
-the file of --config, such as {"data": "/var/lib/duly", "listen": "0.0.0.0:8080"}.`
+the file of --config, such as {"data": "/var/lib/duly", "listen": "127.0.0.1:8443"}.`
 }
 
 // A console is where a command writes: what was asked for to stdout, all that is

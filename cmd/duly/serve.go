@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ type serveCommand struct {
 	Listen       listenAddress `setting:"" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one."`
 	BaseURL      baseURL       `setting:"" placeholder:"URL" help:"Scheme and host that links in answers begin with. Without it, those that each client used."`
 	TrustedProxy []proxy       `setting:"" placeholder:"CIDR" help:"Addresses of the reverse proxies whose X-Forwarded-Proto and -Host headers count; may be repeated."`
+	TLS          tlsFlags      `embed:""`
 	Profile      string        `setting:"" default:"friendly" enum:"friendly,strict" placeholder:"NAME" help:"friendly mends the defects of Microsoft's service, strict copies them to test clients against."`
 	Dev          bool          `setting:"" help:"Make a user for development, and print a token and commands to paste. On loopback addresses only."`
 	LogFormat    string        `setting:"" default:"text" enum:"text,json" placeholder:"FORM" help:"Form of the log on stderr: text or json."`
@@ -33,6 +35,8 @@ func (*serveCommand) Examples() string {
 	return `Examples:
   duly serve --dev
   duly serve --data /var/lib/duly --listen 127.0.0.1:8080
+  duly serve --dev --tls local
+  duly serve --listen :443 --tls acme --base-url https://todo.example.org --acme-accept-terms
   duly serve --base-url https://todo.example.org --trusted-proxy 10.0.0.0/8
   DULY_DATA=/var/lib/duly DULY_LOG_LEVEL=warn duly serve
   duly serve --config /etc/duly.json    {"data": "/var/lib/duly", "trusted-proxy": ["10.0.0.0/8"]}
@@ -46,6 +50,14 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if s.Dev && !s.Listen.loopback() {
 		return usageErrorf("--dev is for loopback addresses only, because it shows a token: leave it out, or use --listen 127.0.0.1:8080")
 	}
+	if err := s.checkTLS(); err != nil {
+		return err
+	}
+	log := s.logger(c.stderr)
+	config, err := s.tlsConfig(log)
+	if err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)() // the second signal ends the process
@@ -53,7 +65,9 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	log := s.logger(c.stderr)
+	if config != nil {
+		listener = tls.NewListener(listener, config)
+	}
 	server, err := openData(ctx, s.config(log))
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -65,12 +79,14 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 
 // serve says where the server is and runs it.
 func (s *serveCommand) serve(ctx context.Context, server *duly.Server, l net.Listener, c *console) error {
-	if !s.Listen.loopback() {
-		fmt.Fprintf(c.stderr, "duly: warning: other machines reach %s and there is no TLS, so that access tokens travel in clear: put a TLS proxy in front\n", s.Listen)
-	}
-	hint, err := s.hint(ctx, server, s.Listen.url(l.Addr()))
+	url := s.Listen.url(s.TLS.scheme(), l.Addr())
+	trust, curlOption, err := s.trust()
+	var hint string
 	if err == nil {
-		_, err = fmt.Fprintf(c.stdout, "Duly listens on %s\n%s", s.Listen.url(l.Addr()), hint)
+		hint, err = s.hint(ctx, server, "curl -sS"+curlOption, url)
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(c.stdout, "Duly listens on %s\n%s%s", url, trust, hint)
 	}
 	if err != nil {
 		return errors.Join(err, l.Close())
@@ -79,9 +95,9 @@ func (s *serveCommand) serve(ctx context.Context, server *duly.Server, l net.Lis
 }
 
 // hint is what a person needs to go on, if anything.
-func (s *serveCommand) hint(ctx context.Context, server *duly.Server, url string) (string, error) {
+func (s *serveCommand) hint(ctx context.Context, server *duly.Server, curl, url string) (string, error) {
 	if s.Dev {
-		return devHint(ctx, server, url)
+		return devHint(ctx, server, curl, url)
 	}
 	users, err := server.Users(ctx, 0, 1)
 	if err != nil || len(users) > 0 {
@@ -136,7 +152,7 @@ const (
 
 // devHint makes the development user if it is missing, and returns a token and
 // commands to paste.
-func devHint(ctx context.Context, server *duly.Server, url string) (string, error) {
+func devHint(ctx context.Context, server *duly.Server, curl, url string) (string, error) {
 	_, err := server.AddUser(ctx, duly.User{UserPrincipalName: devUser, DisplayName: devDisplayName})
 	if err != nil && !errors.Is(err, duly.ErrUserExists) {
 		return "", fmt.Errorf("adding the user %s: %w", devUser, err)
@@ -157,15 +173,15 @@ Token, good for 24 hours:
 
 Paste this to create a task with a link:
 
-curl -sS %[4]s/v1.0/me/todo/lists/Tasks/tasks \
+%[5]s %[4]s/v1.0/me/todo/lists/Tasks/tasks \
   -H 'Authorization: Bearer %[3]s' \
   -H 'Content-Type: application/json' \
   -d '{"title": "Try Duly", "linkedResources": [{"webUrl": "https://example.org/try", "applicationName": "Example", "displayName": "Where this came from"}]}'
 
 And this to list the tasks:
 
-curl -sS %[4]s/v1.0/me/todo/lists/Tasks/tasks \
+%[5]s %[4]s/v1.0/me/todo/lists/Tasks/tasks \
   -H 'Authorization: Bearer %[3]s'
 
-`, user.UserPrincipalName, user.DisplayName, token, url), nil
+`, user.UserPrincipalName, user.DisplayName, token, url, curl), nil
 }

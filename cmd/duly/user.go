@@ -142,13 +142,19 @@ func openData(ctx context.Context, config duly.Config) (*duly.Server, error) {
 		return nil, fmt.Errorf("there is no data in %s: name the folder of the server with --data or DULY_DATA, or begin with %s",
 			config.DataDir, command("duly user add NAME", dataFolder(config.DataDir)))
 	}
+	return server, dataError(config.DataDir, err)
+}
+
+// dataError says that the data folder cannot be used because of err, if there is
+// one, and what to do.
+func dataError(dir string, err error) error {
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		err = fmt.Errorf("%w: choose another one with --data, or let this account write to it", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot use the data folder %s: %w", config.DataDir, err)
+		err = fmt.Errorf("cannot use the data folder %s: %w", dir, err)
 	}
-	return server, nil
+	return err
 }
 
 // command is a command line to paste, on the folder of the data.

@@ -53,13 +53,13 @@ func (a listenAddress) loopback() bool {
 
 // url is the URL of the server once it listens on l: the host as it was given,
 // and the port that was found.
-func (a listenAddress) url(l net.Addr) string {
+func (a listenAddress) url(scheme string, l net.Addr) string {
 	host, _, _ := net.SplitHostPort(string(a))
 	if host == "" {
 		host = "0.0.0.0"
 	}
 	_, port, _ := net.SplitHostPort(l.String())
-	return "http://" + net.JoinHostPort(host, port)
+	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
 // baseURL is the scheme and host of links.

@@ -20,9 +20,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/duly-todo/duly/internal/datafile"
 )
 
 // issuerName is the file of the data folder that holds the issuer.
@@ -69,7 +70,7 @@ func OpenKeys(dir string) (*Keys, error) {
 	path := filepath.Join(dir, issuerName)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = createIssuer(dir, path); err == nil {
+		if err = createIssuer(path); err == nil {
 			text, err = os.ReadFile(path) // ours, or that of a process which was faster
 		}
 	}
@@ -182,7 +183,7 @@ func parseIssuer(text []byte) (*Keys, error) {
 }
 
 // createIssuer writes a new issuer to path, unless another process does so first.
-func createIssuer(dir, path string) error {
+func createIssuer(path string) error {
 	private, err := rsa.GenerateKey(rand.Reader, rsaBits)
 	if err != nil {
 		return fmt.Errorf("make a signing key: %w", err)
@@ -195,42 +196,7 @@ func createIssuer(dir, path string) error {
 	if err != nil {
 		return fmt.Errorf("encode the signing key: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return writeOnce(dir, path, append(text, '\n'))
-}
-
-// writeOnce makes the file with the text, whole and on disk, or leaves the one
-// that is there. The final name is made by a hard link, which unlike a rename
-// never replaces a file.
-func writeOnce(dir, path string, text []byte) error {
-	f, err := os.CreateTemp(dir, issuerName+".*.tmp") // of mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncDir(dir)
-}
-
-// syncDir puts the names of a folder on disk. Windows has no such call.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return datafile.WriteOnce(path, append(text, '\n'), 0o600)
 }
 
 // newGUID returns a random GUID in lower case (RFC 9562, version 4).

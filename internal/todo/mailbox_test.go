@@ -134,6 +134,35 @@ func TestApplySettings(t *testing.T) {
 	}
 }
 
+func TestTranslation(t *testing.T) {
+	t.Parallel()
+	format := Some(ExchangeIDFormat(0))
+	ids := func(n int, id string) Opt[[]string] { return Some(slices.Repeat([]string{id}, n)) }
+	for _, test := range []struct {
+		name    string
+		body    Translation
+		message string
+	}{
+		{"one", Translation{ids(1, "x"), format, format}, ""},
+		{"all that are allowed", Translation{ids(1_000, strings.Repeat("x", 1_024)), format, format}, ""},
+		{"no ids", Translation{Opt[[]string]{}, format, format}, "The property 'inputIds' is required and must not be empty."},
+		{"null", Translation{Null[[]string](), format, format}, "The property 'inputIds' is required and must not be empty."},
+		{"too many", Translation{ids(1_001, "x"), format, format}, "The property 'inputIds' holds more than the 1000 ids allowed."},
+		{"empty id", Translation{ids(1, ""), format, format}, "The property 'inputIds' holds an empty id."},
+		{"long id", Translation{ids(1, strings.Repeat("x", 1_025)), format, format}, "The property 'inputIds' holds an id of more than the 1024 bytes allowed."},
+		{"no source", Translation{ids(1, "x"), Opt[ExchangeIDFormat]{}, format}, "The property 'sourceIdType' is required and must not be empty."},
+		{"null as target", Translation{ids(1, "x"), format, Null[ExchangeIDFormat]()}, "The property 'targetIdType' is required and must not be empty."},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			err := test.body.Check()
+			if e, ok := err.(*Error); ok != (test.message != "") || ok && e.Message != test.message {
+				t.Errorf("got %v, want %s", err, test.message)
+			}
+		})
+	}
+}
+
 func TestOutlookCategory(t *testing.T) {
 	t.Parallel()
 	n := 0

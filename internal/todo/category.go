@@ -79,8 +79,9 @@ func NewOutlookCategory(id string, p OutlookCategoryPatch, others []OutlookCateg
 	if utf8.RuneCountInString(name) > MaxCategory {
 		return OutlookCategory{}, tooLong("displayName", MaxCategory)
 	}
+	folded := strings.ToLower(name) // as the store folds it, which EqualFold would not
 	for _, o := range others {
-		if strings.ToLower(o.Name) == strings.ToLower(name) { // as the store folds: simple folding would take more for equal
+		if strings.ToLower(o.Name) == folded {
 			return OutlookCategory{}, Errorf(CategoryExists, "displayName", "Category name already exists.")
 		}
 	}

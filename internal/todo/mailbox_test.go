@@ -190,6 +190,7 @@ func TestOutlookCategory(t *testing.T) {
 		{"255 characters", strings.Repeat("ü", 255), six, 0},
 		{"256 characters", strings.Repeat("ü", 256), six, Invalid},
 		{"taken", "RED Category", six, CategoryExists},
+		{"taken by another fold", "İ", []OutlookCategory{{Name: "i"}}, CategoryExists},
 		{"one more", "Project", full[:MaxMasterCategories-1], 0},
 		{"full", "Project", full, Invalid},
 		{"full and taken", "red category", full, CategoryExists},

@@ -422,9 +422,15 @@ func (e *encoder) user(u *todo.User) {
 // entity answers with one entity: fragment is its collection's context, members
 // writes it.
 func (r *request) entity(status int, fragment string, members func(*encoder)) {
+	r.object(status, fragment+selected(r.opts.sel)+"/$entity", members)
+}
+
+// object answers with one entity or the value of a complex type, whose context
+// is whole.
+func (r *request) object(status int, context string, members func(*encoder)) {
 	e := r.encoder()
 	e.b = append(e.b, '{')
-	e.context("", fragment, selected(r.opts.sel), "/$entity")
+	e.context("", context)
 	members(e)
 	e.b = append(e.b, '}')
 	e.prune(0)
@@ -474,10 +480,17 @@ func (r *request) created(id string, fragment string, members func(*encoder)) {
 // updated answers a PATCH: the whole entity, or nothing where the client
 // prefers that.
 func (r *request) updated(fragment string, members func(*encoder)) {
+	if !r.answeredMinimal() {
+		r.entity(http.StatusOK, fragment, members)
+	}
+}
+
+// answeredMinimal answers a PATCH without a body where the client prefers that,
+// and says whether it does.
+func (r *request) answeredMinimal() bool {
 	if r.prefer.minimal {
 		r.header.Add("Preference-Applied", "return=minimal")
 		r.answer(http.StatusNoContent, nil)
-		return
 	}
-	r.entity(http.StatusOK, fragment, members)
+	return r.prefer.minimal
 }

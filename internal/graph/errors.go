@@ -39,6 +39,8 @@ func form(kind todo.Kind) answerForm {
 		return answerForm{status: 400, code: "invalidRequest", inner: "LinkedResourceSizeExceeded"}
 	case todo.LinkHeld:
 		return answerForm{status: 409, code: "nameAlreadyExists", inner: "LinkedResourceHeld"}
+	case todo.CategoryExists:
+		return answerForm{status: 409, code: "CategoryNameExists"}
 	case todo.WrongList:
 		return answerForm{status: 400, code: "invalidRequest"}
 	case todo.NotFound:

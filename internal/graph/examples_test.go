@@ -33,6 +33,8 @@ const (
 	otherCode      = "the example is of 2017; all faults of a query have one code, and a navigation that is not there is named as such"
 	otherRoutes    = "the part asks for what is not To Do"
 	otherFilter    = "the directory keeps no city to filter by"
+	someOfThem     = "the example shows some of them"
+	sameIDs        = "ids never change: one is the same in every format; and the example cuts them"
 	nameOfDefault  = "the example gives the default list another name; it cannot be renamed"
 )
 
@@ -53,6 +55,14 @@ func exampleDifferences() []expectedDifference {
 		{"PATCH /users/{user}/todo/lists/{list}/tasks/{task}/linkedResources/{item}", "@odata.type: missing", typeOfItems},
 	}
 	out = append(out, queryDifferences()...)
+	for member, example := range map[string]string{"sourceId": "AQMkAGM2...", "targetId": "AAkALgAA..."} {
+		out = append(out, expectedDifference{"POST /users/{user}/translateExchangeIds", "value[]." + member + ": AQMkAGM2… for " + example, sameIDs})
+	}
+	for path, found := range map[string]string{
+		"supportedTimeZones": "141 items for 4", "supportedTimeZones(TimeZoneStandard=microsoft.graph.timeZoneStandard'Iana')": "597 items for 4", "supportedLanguages": "152 items for 3",
+	} {
+		out = append(out, expectedDifference{"GET /users/{user}/outlook/" + path, "value: " + found, someOfThem})
+	}
 	for _, method := range []string{"GET", "PATCH"} {
 		out = append(out, expectedDifference{
 			method + " /users/{user}/todo/lists/{list}/tasks/{task}",
@@ -259,6 +269,8 @@ func (w *world) presume(method, template string, body map[string]any, request js
 		}
 	case name == "todoTask" && method != "POST":
 		w.must("task", "POST", tasksURL, titled(asSent(before)))
+	case name == "outlookCategory" && !collection && method != "POST":
+		w.ids["item"] = w.category(body["displayName"])
 	case name == "checklistItem" || name == "linkedResource":
 		w.must("task", "POST", tasksURL, map[string]any{"title": "The task of the example"})
 		url := map[string]string{"checklistItem": stepsURL, "linkedResource": linksURL}[name]
@@ -270,6 +282,18 @@ func (w *world) presume(method, template string, body map[string]any, request js
 			w.must("item", "POST", url, named(before))
 		}
 	}
+}
+
+// category is the id of the master category of a name, which is made where there
+// is none; without a name of the first.
+func (w *world) category(name any) string {
+	w.t.Helper()
+	for _, item := range w.get(categoriesURL).member("value").([]any) {
+		if c := (reply{Body: item}); name == nil || name == c.text("displayName") {
+			return c.text("id")
+		}
+	}
+	return w.must("", "POST", categoriesURL, map[string]any{"displayName": name}).text("id")
 }
 
 // named gives what has no name one: an example of a PATCH shows the new one.

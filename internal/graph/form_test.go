@@ -102,6 +102,18 @@ func bodyType(method, template string) (name string, collection bool) {
 		return "checklistItem", !strings.HasSuffix(template, "}") && method == "GET"
 	case "linkedresources":
 		return "linkedResource", !strings.HasSuffix(template, "}") && method == "GET"
+	case "outlook":
+		return "outlookUser", false
+	case "mastercategories":
+		return "outlookCategory", !strings.HasSuffix(template, "}") && method == "GET"
+	case "mailboxsettings":
+		return "mailboxSettings", false
+	case "supportedlanguages":
+		return "localeInfo", true
+	case "supportedtimezones", "supportedtimezones(timezonestandard=microsoft.graph.timezonestandard'iana')":
+		return "timeZoneInformation", true
+	case "translateexchangeids":
+		return "convertIdResult", true
 	}
 	return "", false
 }

@@ -80,13 +80,17 @@ func entityTypes() []entityType {
 		{Name: "tasks", Type: odata.Collection, Item: store.TaskSchema()},
 	}
 	user := append(slices.Clone(store.UserSchema().Properties),
-		odata.Property{Name: "todo", Type: odata.Entity, Item: &odata.Schema{Name: namespace + "todo"}})
+		odata.Property{Name: "todo", Type: odata.Entity, Item: &odata.Schema{Name: namespace + "todo"}},
+		odata.Property{Name: "outlook", Type: odata.Entity, Item: store.OutlookSchema()})
+	outlookMembers := []odata.Property{{Name: "masterCategories", Type: odata.Collection, Item: store.CategorySchema()}}
 	return []entityType{
 		{name: "checklistItem", base: "entity", properties: store.ChecklistItemSchema().Properties},
 		{name: "entity", abstract: true, properties: id},
 		{name: "extension", base: "entity", abstract: true, open: true},
 		{name: "linkedResource", base: "entity", properties: store.LinkedResourceSchema().Properties},
 		{name: "openTypeExtension", base: "extension", open: true, properties: store.ExtensionSchema().Properties},
+		{name: "outlookCategory", base: "entity", properties: store.CategorySchema().Properties},
+		{name: "outlookUser", base: "entity", properties: outlookMembers},
 		{name: "todo", base: "entity", properties: todoMembers},
 		{name: "todoTask", base: "entity", properties: store.TaskSchema().Properties},
 		{name: "todoTaskList", base: "entity", properties: store.ListSchema().Properties},
@@ -128,6 +132,37 @@ func recurrence() odata.Property {
 	)
 }
 
+// mailboxTypes are the complex types and enumerations of a mailbox that are no
+// property of an entity, or whose members no filter can name.
+func mailboxTypes() []odata.Property {
+	complexType := func(name string, members []odata.Property) odata.Property {
+		return odata.Property{Type: odata.Complex, TypeName: namespace + name, Complex: members}
+	}
+	enum := func(name string, member func(int) string) odata.Property {
+		p := odata.Property{Type: odata.Enum, TypeName: namespace + name}
+		for i := 0; member(i) != ""; i++ {
+			p.Enum = append(p.Enum, member(i))
+		}
+		return p
+	}
+	return []odata.Property{
+		complexType("mailboxSettings", store.SettingsSchema().Properties),
+		complexType("localeInfo", store.LocaleSchema().Properties),
+		complexType("timeZoneInformation", store.ZoneSchema().Properties),
+		complexType("convertIdResult", []odata.Property{{Name: "sourceId", Type: odata.String}, {Name: "targetId", Type: odata.String}}),
+		enum("exchangeIdFormat", func(i int) string { return todo.ExchangeIDFormat(i).String() }),
+		enum("timeZoneStandard", func(i int) string { return todo.TimeZoneStandard(i).String() }),
+	}
+}
+
+// firstValue is the value of the first member of an enumeration.
+func firstValue(enum string) int {
+	if enum == "categoryColor" {
+		return int(todo.NoColor)
+	}
+	return 0
+}
+
 // notNull says whether Graph declares a member so (surface §4 and §5). The
 // tables of properties cannot tell: there a title is never null, since every
 // task has one, while Graph leaves it open.
@@ -167,6 +202,9 @@ var metadata = sync.OnceValue(func() []byte {
 			values.add(&t.properties[i])
 		}
 	}
+	for _, p := range mailboxTypes() {
+		values.add(&p)
+	}
 	w := &csdlWriter{}
 	w.line(`<?xml version="1.0" encoding="utf-8"?>`)
 	w.line(`<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx">`)
@@ -175,7 +213,7 @@ var metadata = sync.OnceValue(func() []byte {
 	for _, name := range slices.Sorted(maps.Keys(values.enums)) {
 		w.line(`      <EnumType Name="%s">`, name)
 		for i, member := range values.enums[name] {
-			w.line(`        <Member Name="%s" Value="%d" />`, member, i)
+			w.line(`        <Member Name="%s" Value="%d" />`, member, i+firstValue(name))
 		}
 		w.line(`      </EnumType>`)
 	}
@@ -187,12 +225,14 @@ var metadata = sync.OnceValue(func() []byte {
 	for i := range types {
 		w.entity(&types[i], types)
 	}
+	const format = "graph.exchangeIdFormat"
+	w.operation("Action", "translateExchangeIds", "graph.user", "convertIdResult", "InputIds", "Collection(Edm.String)", "TargetIdType", format, "SourceIdType", format)
 	for _, name := range []string{"todoTask", "todoTaskList"} {
-		w.line(`      <Function Name="delta" IsBound="true">`)
-		w.line(`        <Parameter Name="bindingParameter" Type="Collection(graph.%s)" />`, name)
-		w.line(`        <ReturnType Type="Collection(graph.%s)" />`, name)
-		w.line(`      </Function>`)
+		w.operation("Function", "delta", "Collection(graph."+name+")", name)
 	}
+	w.operation("Function", "supportedLanguages", "graph.outlookUser", "localeInfo")
+	w.operation("Function", "supportedTimeZones", "graph.outlookUser", "timeZoneInformation")
+	w.operation("Function", "supportedTimeZones", "graph.outlookUser", "timeZoneInformation", "TimeZoneStandard", "graph.timeZoneStandard")
 	w.container()
 	w.line(`    </Schema>`)
 	w.line(`  </edmx:DataServices>`)
@@ -218,8 +258,10 @@ func (v *valueTypes) add(p *odata.Property) {
 		}
 	case odata.Complex:
 		members := p.Complex
-		if r := recurrence(); p.TypeName == r.TypeName {
-			members = r.Complex
+		for _, whole := range append(mailboxTypes(), recurrence()) {
+			if p.TypeName == whole.TypeName {
+				members = whole.Complex
+			}
 		}
 		v.complex[name] = members
 		for i := range members {
@@ -274,6 +316,18 @@ func (w *csdlWriter) entity(t *entityType, types []entityType) {
 		w.line(`        <NavigationProperty Name="%s" Type="%s"%s />`, p.Name, edmType(&p), contains)
 	}
 	w.line(`      </EntityType>`)
+}
+
+// operation writes a function or an action that is bound to a type and returns a
+// collection; parameters are names and types in turn.
+func (w *csdlWriter) operation(kind, name, binding, returns string, parameters ...string) {
+	w.line(`      <%s Name="%s" IsBound="true">`, kind, name)
+	w.line(`        <Parameter Name="bindingParameter" Type="%s" />`, binding)
+	for p := range slices.Chunk(parameters, 2) {
+		w.line(`        <Parameter Name="%s" Type="%s" Nullable="false" />`, p[0], p[1])
+	}
+	w.line(`        <ReturnType Type="Collection(graph.%s)" />`, returns)
+	w.line(`      </%s>`, kind)
 }
 
 // properties writes the members of a type that are no navigations.

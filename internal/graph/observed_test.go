@@ -51,6 +51,8 @@ func withChild(url, body string) func(*world, *call) {
 	}
 }
 
+func withCategory(w *world, _ *call) { w.ids["item"] = w.category("My Day") }
+
 // andThen makes a change before the request.
 func andThen(first func(*world, *call), url, patch string) func(*world, *call) {
 	return func(w *world, c *call) {
@@ -170,6 +172,9 @@ func observations() []observed {
 			withTask(`{"title": "x"}`)(w, c)
 			w.ids["etag"] = w.get(taskURL).text("@odata.etag")
 		}, then: movesETag},
+		{line: 69, request: "POST outlook/masterCategories", setup: func(w *world, _ *call) { w.category("my day") }},
+		{line: 70, request: "PATCH masterCategories/{item}", setup: withCategory, then: wants(categoriesURL+"/{item}", "My Day", "displayName")},
+		{line: 71, request: "PATCH masterCategories/{item}", setup: withCategory},
 		{line: 76, request: "GET tasks/{task}", setup: func(w *world, _ *call) { w.ids["task"] = "nonexistent" }},
 		{line: 77, request: "POST {list}/tasks"},
 		{line: 78, request: "POST {list}/tasks"},

@@ -142,6 +142,8 @@ func openAPIParameters() fields {
 		path("todoTask-id", "The id of a task."),
 		path("checklistItem-id", "The id of a step."),
 		path("linkedResource-id", "The id of a linked resource."),
+		path("outlookCategory-id", "The id of a master category."),
+		field{"TimeZoneStandard", fields{{"name", "TimeZoneStandard"}, {"in", "path"}, {"required", true}, {"description", "Whose names of time zones are meant."}, {"schema", schemaRef("timeZoneStandard")}}},
 		query("top", "The most items of a page, up to 1000.", integer),
 		query("skip", "How many items to leave out at the beginning.", integer),
 		query("search", "Words to look for.", text),

@@ -42,6 +42,7 @@ type operation struct {
 	names      []string // the segments that are no parameters
 	keyed      []string // these, and the type wherever one entity of it is named
 	typeName   string   // of the entity
+	bound      string   // the function or action that is bound to it, if any
 	collection bool
 }
 
@@ -50,6 +51,7 @@ func typesOf(segment string) string {
 	return map[string]string{
 		"users": "user", "me": "user", "todo": "todo", "lists": "todoTaskList", "tasks": "todoTask",
 		"checklistItems": "checklistItem", "linkedResources": "linkedResource",
+		"outlook": "outlookUser", "masterCategories": "outlookCategory", "mailboxSettings": "mailboxSettings",
 	}[segment]
 }
 
@@ -65,10 +67,19 @@ func newOperation(path string, r graph.RouteInfo) operation {
 		case segment == "delta":
 			o.names, o.keyed = append(o.names, segment), append(o.keyed, segment)
 			segment = "delta()"
+		case strings.HasPrefix(segment, "supported"), segment == "translateExchangeIds":
+			name, parameter, _ := strings.Cut(segment, "(")
+			o.names, o.keyed, o.bound = append(o.names, name), append(o.keyed, name), name
+			switch {
+			case parameter != "":
+				o.parameters = append(o.parameters, componentRef("parameters", "TimeZoneStandard"))
+			case r.Method == "GET":
+				segment += "()"
+			}
 		default:
 			o.names, o.keyed = append(o.names, segment), append(o.keyed, segment)
 			if name := typesOf(segment); name != "" {
-				o.typeName, o.collection = name, segment != "me" && segment != "todo"
+				o.typeName, o.collection = name, !slices.Contains([]string{"me", "todo", "outlook", "mailboxSettings"}, segment)
 			}
 		}
 		o.path += "/" + segment
@@ -79,10 +90,21 @@ func newOperation(path string, r graph.RouteInfo) operation {
 // last is the name at the end of the path.
 func (o operation) last() string { return o.names[len(o.names)-1] }
 
-// kind is what is done: list, get, create, update, delete, count or delta; or
-// the name of a path that is about no entity.
+// results are the types in the collections that functions and actions return.
+func results(bound string) string {
+	return map[string]string{
+		"supportedLanguages": "localeInfo", "supportedTimeZones": "timeZoneInformation", "translateExchangeIds": "convertIdResult",
+	}[bound]
+}
+
+// kind is what is done: list, get, create, update, delete, count, delta, bound
+// or setting; or the name of a path that is about no entity.
 func (o operation) kind() string {
 	switch {
+	case o.bound != "":
+		return "bound"
+	case o.typeName == "mailboxSettings" && o.last() != o.typeName:
+		return "setting"
 	case o.last() == "$count":
 		return "count"
 	case o.last() == "delta":
@@ -113,7 +135,16 @@ func (o operation) id() string {
 		return strings.Join(append(names, "GetCount"), ".")
 	case "delta":
 		return strings.Join(o.keyed, ".")
-	case "list", "get", "create", "update", "delete":
+	case "bound":
+		id := strings.Join(o.keyed, ".")
+		if o.bound == "supportedTimeZones" { // Graph's hashes of the overloads
+			id += map[bool]string{true: "-0d20", false: "-5c4f"}[strings.HasSuffix(o.path, "')")]
+		}
+		return id
+	case "list", "get", "create", "update", "delete", "setting":
+		if kind == "setting" {
+			kind = "get"
+		}
 		if len(names) == 0 {
 			return o.last() + "." + o.typeName + "." + title(kind) + title(o.typeName)
 		}
@@ -129,6 +160,7 @@ func (o operation) fields() fields {
 	summary := map[string]string{
 		"list": "List entities of type " + o.typeName, "get": "Get a " + o.typeName, "create": "Create a " + o.typeName, "update": "Update a " + o.typeName,
 		"delete": "Delete a " + o.typeName, "count": "Count entities of type " + o.typeName, "delta": "What changed among entities of type " + o.typeName,
+		"bound": "Invoke " + o.bound, "setting": "Get the setting " + o.last(),
 		"": "What paths begin with", "metadata": "The types of the API", "batch": "Many requests in one",
 	}[o.kind()]
 	out := fields{{"operationId", o.id()}, {"summary", summary}}
@@ -141,10 +173,19 @@ func (o operation) fields() fields {
 	switch o.kind() {
 	case "create", "update":
 		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/json", schemaRef(o.typeName))}}})
+	case "bound":
+		if o.route.Method == "POST" {
+			out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/json", schemaRef(o.bound+"Request"))}}})
+		}
 	case "batch":
 		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/json", schemaRef("batchRequest"))}}})
 	}
 	return append(out, field{"responses", o.responses()}, field{"security", o.security()})
+}
+
+// hasETag says whether the entity, or the task that it is of, has an etag.
+func (o operation) hasETag() bool {
+	return !slices.Contains([]string{"user", "outlookCategory", "mailboxSettings"}, o.typeName)
 }
 
 // options are the parameters of the query and the header.
@@ -157,10 +198,14 @@ func (o operation) options() []any {
 		names = []string{"top", "filter", "select", "expand", "deltatoken", "skiptoken"}
 	case "count":
 		names = []string{"search", "filter"}
+	case "bound":
+		if o.route.Method == "GET" {
+			names = []string{"top", "skip", "filter", "count", "orderby", "select"}
+		}
 	case "get":
 		names = []string{"select", "expand"}
 	case "update", "delete":
-		if o.typeName != "user" {
+		if o.hasETag() {
 			names = []string{"ifMatch"}
 		}
 	}
@@ -194,6 +239,14 @@ func (o operation) responses() fields {
 		out = answer("200", "A page of the round.", json(o.typeName+"DeltaResponse"))
 	case "count":
 		out = answer("200", "The number of items.", mediaContent("text/plain", fields{{"type", "integer"}, {"format", "int32"}}))
+	case "bound":
+		out = answer("200", "What it returns.", json(results(o.bound)+"CollectionResponse"))
+	case "setting":
+		body := mediaContent("application/json", fields{{"type", "object"}, {"properties", fields{{"value", fields{{"type", "string"}}}}}})
+		if o.last() == "language" {
+			body = json("localeInfo")
+		}
+		out = answer("200", "The setting.", body)
 	case "get":
 		out = answer("200", "The entity.", json(o.typeName))
 	case "create":
@@ -257,18 +310,24 @@ func openAPIMessages(routes []graph.RouteInfo) fields {
 			field{"id", text}, field{"method", text}, field{"url", text}, field{"dependsOn", array(text)}, field{"headers", headers}, field{"body", fields{}}))})},
 		{"microsoft.graph.batchResponse", object(sequence("responses"), field{"responses", array(object(sequence("id", "status"),
 			field{"id", text}, field{"status", integer}, field{"headers", headers}, field{"body", fields{}}))})},
+		{"microsoft.graph.translateExchangeIdsRequest", object(sequence("inputIds", "sourceIdType", "targetIdType"),
+			field{"inputIds", array(text)}, field{"sourceIdType", schemaRef("exchangeIdFormat")}, field{"targetIdType", schemaRef("exchangeIdFormat")})},
 		{"microsoft.graph.serviceDocument", object(sequence("value"), field{"@odata.context", text}, field{"value", array(object(nil,
 			field{"name", text}, field{"kind", text}, field{"url", text}))})},
 	}
 	seen := map[string]bool{}
 	for _, r := range routes {
 		o := newOperation(r.Path, r)
-		name := map[string]string{"list": o.typeName + "CollectionResponse", "delta": o.typeName + "DeltaResponse"}[o.kind()]
+		of := o.typeName
+		if o.bound != "" {
+			of = results(o.bound)
+		}
+		name := map[string]string{"list": of + "CollectionResponse", "bound": of + "CollectionResponse", "delta": of + "DeltaResponse"}[o.kind()]
 		if name == "" || seen[name] {
 			continue
 		}
 		seen[name] = true
-		members := []field{{"@odata.context", text}, {"@odata.nextLink", text}, {"value", array(schemaRef(o.typeName))}}
+		members := []field{{"@odata.context", text}, {"@odata.nextLink", text}, {"value", array(schemaRef(of))}}
 		if o.kind() == "delta" {
 			members = slices.Insert(members, 2, field{"@odata.deltaLink", text})
 		} else {

@@ -24,7 +24,7 @@ type options struct {
 // answer is written by what they select.
 func (s *Server) readOptions(r *request, schema *odata.Schema) (o options, err error) {
 	q := &r.query
-	if ofToDo := schema != store.UserSchema(); ofToDo {
+	if ofToDo := schema != store.UserSchema() && !store.IsMailboxSchema(schema); ofToDo {
 		q.count = q.count && !s.profile.CountIsIgnored
 		if s.profile.SelectIsRefused {
 			if err := refuseSelect(q); err != nil {

@@ -144,7 +144,7 @@ func worldOf(t *testing.T, server *duly.Server, user duly.User) *world {
 		t.Fatal(err)
 	}
 	w := &world{
-		t: t, server: server, user: user, scopes: "Tasks.ReadWrite User.ReadWrite User.ReadBasic.All",
+		t: t, server: server, user: user, scopes: "Tasks.ReadWrite User.Read User.ReadWrite User.ReadBasic.All MailboxSettings.ReadWrite",
 		ids: map[string]string{"user": user.ID}, minted: map[string]string{},
 	}
 	w.ids["list"] = w.get("/v1.0/me/todo/lists/Tasks").text("id")
@@ -244,6 +244,8 @@ const (
 	taskURL  = tasksURL + "/{task}"
 	stepsURL = taskURL + "/checklistItems"
 	linksURL = taskURL + "/linkedResources"
+
+	categoriesURL = "/v1.0/me/outlook/masterCategories"
 )
 
 // An address is a URL of the collections, with our placeholders for its ids.
@@ -262,7 +264,7 @@ func parseAddress(url string) address {
 	}
 	path, query, _ := strings.Cut(url, "?")
 	segments := strings.Split(strings.TrimSuffix(path, "/"), "/")
-	parameter := map[string]string{"users": "{user}", "lists": "{list}", "tasks": "{task}", "checklistitems": "{item}", "linkedresources": "{item}"}
+	parameter := map[string]string{"users": "{user}", "lists": "{list}", "tasks": "{task}", "checklistitems": "{item}", "linkedresources": "{item}", "mastercategories": "{item}"}
 	names := slices.Clone(segments)
 	for i := 1; i < len(segments); i++ {
 		p, ok := parameter[strings.ToLower(names[i-1])]
@@ -323,8 +325,8 @@ func (a address) request(method string) string {
 // lines are replayed.
 func unserved() []string {
 	return []string{
-		"me/tasks", "subscriptions", "attachment", "extensions", "outlook", "messages", "groups",
-		"calendarView", "translateExchangeIds", "uploadUrl", "notificationUrl", "login.microsoftonline.com",
+		"me/tasks", "subscriptions", "attachment", "extensions", "messages", "groups",
+		"calendarView", "uploadUrl", "notificationUrl", "login.microsoftonline.com",
 	}
 }
 

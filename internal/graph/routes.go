@@ -24,6 +24,12 @@ var (
 	userWrite    = &permission{[]string{"User.ReadWrite"}, nil, true}
 	usersReadAll = &permission{[]string{"User.ReadBasic.All", "User.Read.All"}, []string{"User.ReadBasic.All", "User.Read.All"}, true}
 
+	mailboxRead  = &permission{[]string{"MailboxSettings.Read", "MailboxSettings.ReadWrite"}, []string{"MailboxSettings.Read", "MailboxSettings.ReadWrite"}, false}
+	mailboxWrite = &permission{[]string{"MailboxSettings.ReadWrite"}, []string{"MailboxSettings.ReadWrite"}, false}
+	outlookRead  = &permission{[]string{"User.Read"}, nil, false}
+	supported    = &permission{[]string{"User.Read", "User.Read.All", "User.ReadBasic.All"}, []string{"User.Read.All", "User.ReadBasic.All"}, false}
+	translate    = &permission{userRead.delegated, userRead.application, false}
+
 	noToken = &permission{} // nothing is asked for, not even a token
 )
 
@@ -94,6 +100,27 @@ func routes() []route {
 		{"GET", "/linkedResources/{item}", tasksRead, (*Server).getOwnLinkedResource},
 		{"PATCH", "/linkedResources/{item}", tasksWrite, (*Server).patchOwnLinkedResource},
 		{"DELETE", "/linkedResources/{item}", tasksWrite, (*Server).deleteOwnLinkedResource},
+
+		{"GET", user + "/outlook", outlookRead, (*Server).getOutlook},
+		{"GET", user + "/outlook/masterCategories", mailboxRead, (*Server).listCategories},
+		{"POST", user + "/outlook/masterCategories", mailboxWrite, (*Server).createCategory},
+		{"GET", user + "/outlook/masterCategories/$count", mailboxRead, (*Server).countCategories},
+		{"GET", user + "/outlook/masterCategories/{item}", mailboxRead, (*Server).getCategory},
+		{"PATCH", user + "/outlook/masterCategories/{item}", mailboxWrite, (*Server).patchCategory},
+		{"DELETE", user + "/outlook/masterCategories/{item}", mailboxWrite, (*Server).deleteCategory},
+		{"GET", user + "/outlook/supportedLanguages", supported, (*Server).supportedLanguages},
+		{"GET", user + "/outlook/supportedTimeZones", supported, (*Server).supportedTimeZones},
+		{"GET", user + "/outlook/supportedTimeZones(TimeZoneStandard='{TimeZoneStandard}')", supported, (*Server).supportedTimeZones},
+
+		{"GET", user + "/mailboxSettings", mailboxRead, (*Server).getMailboxSettings},
+		{"PATCH", user + "/mailboxSettings", mailboxWrite, (*Server).patchMailboxSettings},
+		{"GET", user + "/mailboxSettings/dateFormat", mailboxRead, (*Server).getMailboxSetting},
+		{"GET", user + "/mailboxSettings/language", mailboxRead, (*Server).getMailboxSetting},
+		{"GET", user + "/mailboxSettings/timeFormat", mailboxRead, (*Server).getMailboxSetting},
+		{"GET", user + "/mailboxSettings/timeZone", mailboxRead, (*Server).getMailboxSetting},
+		{"GET", user + "/mailboxSettings/userPurpose", mailboxRead, (*Server).getMailboxSetting},
+
+		{"POST", user + "/translateExchangeIds", translate, (*Server).translateExchangeIDs},
 	}
 }
 
@@ -102,6 +129,7 @@ type node struct {
 	segment string           // as the documentation writes it, or the name of the parameter
 	literal map[string]*node // by lower-case name: path names have no case
 	param   *node            // what follows when the segment is an id
+	named   bool             // it is the parameter of a function, which stands in parentheses with its name
 	routes  map[string]*route
 }
 
@@ -121,7 +149,15 @@ func newTree(routes []route) *node {
 	return root
 }
 
+// child is the place of a segment below n. A function with a parameter, written
+// as name(parameter='{parameter}'), is two of them.
 func (n *node) child(segment string) *node {
+	if name, parameter, ok := strings.Cut(segment, "("); ok {
+		parameter, _, _ = strings.Cut(parameter, "=")
+		last := n.child(name).child("{" + parameter + "}")
+		last.named = true
+		return last
+	}
 	next := &node{segment: segment, literal: map[string]*node{}, routes: map[string]*route{}}
 	if name, ok := strings.CutPrefix(segment, "{"); ok {
 		next.segment = strings.TrimSuffix(name, "}")
@@ -188,7 +224,11 @@ func (n *node) find(path string, self string) (m match, err error) {
 				id = self
 			}
 			m.params[next.segment] = id
-			b.WriteString("/" + escapeID(id))
+			if next.named {
+				b.WriteString("(" + next.segment + "='" + escapeID(id) + "')")
+			} else {
+				b.WriteString("/" + escapeID(id))
+			}
 		default:
 			return m, todo.Errorf(todo.BadRequest, "", "Resource not found for the segment '%s'.", s.Raw)
 		}
@@ -202,8 +242,11 @@ func (n *node) find(path string, self string) (m match, err error) {
 }
 
 // validKey says whether s can be the parameter: an id, under the name of the key
-// if it has one. A user has a second key.
+// if it has one. A user has a second key. A function's parameter has its name.
 func validKey(param *node, s odata.Segment) bool {
+	if param.named {
+		return s.Key && strings.EqualFold(s.KeyName, param.segment)
+	}
 	return s.KeyName == "" || strings.EqualFold(s.KeyName, "id") ||
 		param.segment == "user" && strings.EqualFold(s.KeyName, "userPrincipalName")
 }

@@ -121,6 +121,8 @@ type tables struct {
 	users      []property[todo.User]
 
 	task, list, step, link, extension, user *odata.Schema
+
+	mailbox mailboxTables
 }
 
 var theTables = sync.OnceValue(func() *tables {
@@ -166,6 +168,7 @@ var theTables = sync.OnceValue(func() *tables {
 	}
 	t.users = userProperties()
 	t.user = schema("microsoft.graph.user", t.users)
+	t.mailbox = newMailboxTables()
 	return t
 })
 
@@ -226,6 +229,7 @@ func userProperties() []property[todo.User] {
 		str("officeLocation", func(u *todo.User) string { return u.OfficeLocation }),
 		str("preferredLanguage", func(u *todo.User) string { return u.PreferredLanguage }),
 		{path: "businessPhones", Property: collectionOf(&odata.Schema{Value: &odata.Property{Type: odata.String}}), items: func(u *todo.User) []odata.Row { return textRows(u.BusinessPhones) }},
+		{path: "mailboxSettings", Property: complexType("mailboxSettings")}, // can be selected; to others than the owner it is null
 	}
 }
 

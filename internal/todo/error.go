@@ -17,6 +17,7 @@ const (
 	BuiltInList                        // a change that the built-in lists do not allow
 	LinkExists                         // a second linked resource where one is the limit
 	LinkHeld                           // a linked resource that another task holds
+	CategoryExists                     // a master category whose name is taken
 	WrongList                          // a task that exists, but in another list
 	NotFound                           // an id that is well formed and names nothing
 	NoSuchUser                         // a user that does not exist

@@ -15,3 +15,11 @@ const (
 	MaxInterval        = 9_999     // days, weeks, months or years between occurrences
 	MaxOccurrences     = 99_999    // occurrences of a numbered series
 )
+
+// Those of a mailbox beside its tasks.
+const (
+	MaxMasterCategories = 1_000 // master categories
+	MaxFormat           = 64    // characters of a format of dates or times
+	MaxTranslated       = 1_000 // ids that one call of translateExchangeIds takes
+	MaxExchangeID       = 1_024 // bytes of one of them
+)

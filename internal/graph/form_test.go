@@ -102,6 +102,8 @@ func bodyType(method, template string) (name string, collection bool) {
 		return "checklistItem", !strings.HasSuffix(template, "}") && method == "GET"
 	case "linkedresources":
 		return "linkedResource", !strings.HasSuffix(template, "}") && method == "GET"
+	case "extensions":
+		return "openTypeExtension", !strings.HasSuffix(template, "}") && method == "GET"
 	}
 	return "", false
 }
@@ -252,7 +254,7 @@ func (m model) checkObject(typeName, path string, v any) []string {
 		}
 		of := m.member(typeName, name)
 		if of == "" {
-			if !strings.HasSuffix(path, "extensions[]") { // which are open
+			if typeName != "openTypeExtension" && !strings.HasSuffix(path, "extensions[]") { // which are open
 				out = append(out, at+": not a member of "+typeName)
 			}
 			continue

@@ -37,7 +37,7 @@ func FuzzDecodeTask(f *testing.F) {
 			requireMessage(t, err)
 			return
 		}
-		if _, err := decodeChildren(v); err != nil {
+		if _, err := (Profile{}).decodeChildren(v); err != nil {
 			requireMessage(t, err)
 		}
 		task, err := todo.NewTask("id", "list", patch, now)

@@ -278,6 +278,9 @@ func (c compiler) lambda(e odata.Lambda) (clause, bool) {
 	return clause{exists + " AND (" + body.sql + "))", body.args}, ok
 }
 
+// MentionsExtensions says whether a filter looks at extensions.
+func MentionsExtensions(e odata.Expr) bool { return mentions(e, "extensions") }
+
 // mentions says whether a filter looks at the collection at a path.
 func mentions(e odata.Expr, path string) bool {
 	switch e := e.(type) {

@@ -99,6 +99,18 @@ func (tx *Tx) Matches(e odata.Expr, t *todo.Task) (bool, error) {
 	return odata.Eval(e, TaskRow(t)), nil
 }
 
+// MatchesList says whether a filter is true of a list.
+func (tx *Tx) MatchesList(e odata.Expr, l *todo.TaskList) (bool, error) {
+	if mentions(e, "extensions") && l.Extensions == nil {
+		var err error
+		if l.Extensions, err = tx.Extensions(l.ID, ""); err != nil {
+			return false, err
+		}
+		defer func() { l.Extensions = nil }()
+	}
+	return odata.Eval(e, ListRow(l)), nil
+}
+
 // CountTasks counts the tasks that a query selects, on all its pages.
 func (tx *Tx) CountTasks(q TaskQuery) (n int, err error) {
 	where, rest := compileFilter(q.Filter)

@@ -376,7 +376,7 @@ func (p Profile) decodeExtension(v jsonValue) (x todo.Extension, err error) {
 		}
 		_, annotated := last[key+"@odata.type"]
 		switch {
-		case annotated:
+		case annotated, key == "", strings.Contains(key, "@"): // which are annotations themselves
 		case isInteger(member):
 			data = appendMember(data, name+"@odata.type", `"#Int64"`)
 		case member.kind() == jsonArray && p.TypedArrays:

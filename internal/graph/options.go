@@ -116,6 +116,8 @@ func knownNames(text string, schema *odata.Schema) string {
 	switch {
 	case !unknown:
 		return text
+	case schema == store.ExtensionSchema():
+		return "" // the names may be those of the client's own members: all are given
 	case len(known) == 0:
 		return "id"
 	}
@@ -410,7 +412,7 @@ func (e *encoder) parentList(lists map[string]todo.TaskList, t *todo.Task) {
 // from start on. Its id and its control information stay.
 func (e *encoder) prune(start int) {
 	sel, expand := e.r.opts.sel, e.r.opts.expand
-	if sel.All() && !slices.ContainsFunc(expand, func(x odata.Expansion) bool { return !x.Select.All() }) {
+	if !selects(sel, expand) {
 		return
 	}
 	v, err := parseOwnJSON(e.b[start:])
@@ -418,6 +420,11 @@ func (e *encoder) prune(start int) {
 		return // it was written just now
 	}
 	e.b = e.appendSelected(e.b[:start], v, "", sel, expand)
+}
+
+// selects says whether a $select, here or within $expand, leaves anything out.
+func selects(sel odata.Selection, expand []odata.Expansion) bool {
+	return !sel.All() || slices.ContainsFunc(expand, func(x odata.Expansion) bool { return selects(x.Select, x.Expand) })
 }
 
 func (e *encoder) appendSelected(b []byte, v jsonValue, path string, sel odata.Selection, expand []odata.Expansion) []byte {
@@ -440,17 +447,17 @@ func (e *encoder) appendSelected(b []byte, v jsonValue, path string, sel odata.S
 		switch {
 		case isControl:
 			b = append(b, member.raw()...)
-		case inner >= 0 && !expand[inner].Select.All() && member.kind() == jsonArray:
+		case inner >= 0 && selects(expand[inner].Select, expand[inner].Expand) && member.kind() == jsonArray:
 			b = append(b, '[')
 			for i, item := range member.items() {
 				if i > 0 {
 					b = append(b, ',')
 				}
-				b = e.appendSelected(b, item, "", expand[inner].Select, nil)
+				b = e.appendSelected(b, item, "", expand[inner].Select, expand[inner].Expand)
 			}
 			b = append(b, ']')
-		case inner >= 0 && !expand[inner].Select.All() && member.kind() == jsonObject:
-			b = e.appendSelected(b, member, "", expand[inner].Select, nil)
+		case inner >= 0 && selects(expand[inner].Select, expand[inner].Expand) && member.kind() == jsonObject:
+			b = e.appendSelected(b, member, "", expand[inner].Select, expand[inner].Expand)
 		case member.kind() == jsonObject && path == "" && !sel.All() && inner < 0:
 			b = e.appendSelected(b, member, at, sel, nil)
 		default:

@@ -96,7 +96,7 @@ func (tx *Tx) Matches(e odata.Expr, t *todo.Task) (bool, error) {
 		}
 		defer func() { t.Extensions = nil }()
 	}
-	return odata.Eval(e, TaskRow(t)), nil
+	return tx.work.Eval(e, TaskRow(t))
 }
 
 // MatchesList says whether a filter is true of a list.
@@ -108,7 +108,7 @@ func (tx *Tx) MatchesList(e odata.Expr, l *todo.TaskList) (bool, error) {
 		}
 		defer func() { l.Extensions = nil }()
 	}
-	return odata.Eval(e, ListRow(l)), nil
+	return tx.work.Eval(e, ListRow(l))
 }
 
 // CountTasks counts the tasks that a query selects, on all its pages.

@@ -76,7 +76,7 @@ func TestHostileFilters(t *testing.T) {
 	longTasks(t, db, as, list, 8)
 	steps := todo.Task{ListID: list, Title: "Steps"}
 	for i := range todo.MaxChecklistItems {
-		steps.ChecklistItems = append(steps.ChecklistItems, todo.ChecklistItem{ID: store.NewGUID(), Name: fmt.Sprint("Step ", i)})
+		steps.ChecklistItems = append(steps.ChecklistItems, todo.ChecklistItem{ID: store.NewGUID(), Name: fmt.Sprint("Step ", i), Created: time.Unix(1, 0)})
 	}
 	update(t, db, as, func(tx *store.Tx) error {
 		steps.ID, steps.Created, steps.Modified = tx.NewID(), tx.Now(), tx.Now()

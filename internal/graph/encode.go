@@ -258,15 +258,7 @@ func (e *encoder) task(t *todo.Task, tasks string) {
 		}
 		e.b = append(e.b, ']')
 	}
-	if len(t.Extensions) > 0 {
-		e.childrenOf("extensions", t, tasks)
-		for _, x := range t.Extensions {
-			e.open()
-			e.extension(x)
-			e.close()
-		}
-		e.b = append(e.b, ']')
-	}
+	e.extensions(t.Extensions, tasks, t.ID)
 }
 
 func (e *encoder) open()  { e.comma(); e.b = append(e.b, '{') }
@@ -362,6 +354,25 @@ func (e *encoder) linkedResource(l *todo.LinkedResource) {
 	e.str("id", l.ID)
 }
 
+// extensions writes those of a task or a list, if there are any; collection is
+// its context, or empty in delta.
+func (e *encoder) extensions(extensions []todo.Extension, collection, id string) {
+	if len(extensions) == 0 {
+		return
+	}
+	if collection != "" {
+		e.context("extensions", collection, keyed(id), "/extensions")
+	}
+	e.name("extensions")
+	e.b = append(e.b, '[')
+	for _, x := range extensions {
+		e.open()
+		e.extension(x)
+		e.close()
+	}
+	e.b = append(e.b, ']')
+}
+
 // extension writes the members of an openTypeExtension: the client's own, which
 // are stored as a JSON object, follow ours.
 func (e *encoder) extension(x todo.Extension) {
@@ -370,7 +381,7 @@ func (e *encoder) extension(x todo.Extension) {
 	}
 	e.str("extensionName", x.Name)
 	e.str("id", todo.ExtensionIDPrefix+x.Name)
-	data, err := parseJSON([]byte(x.Data))
+	data, err := parseOwnJSON([]byte(x.Data))
 	if err != nil {
 		return // decodeExtension wrote it: there is nothing that could be shown
 	}
@@ -473,8 +484,17 @@ func (r *request) number(n int) {
 
 // created answers a POST: 201, the address of the new entity, and the entity.
 func (r *request) created(id string, fragment string, members func(*encoder)) {
-	r.header["Location"] = []string{r.base + "/" + r.version + r.path + "/" + escapeID(id)}
+	r.header["Location"] = []string{r.base + "/" + r.version + r.path + keySegment(id)}
 	r.entity(http.StatusCreated, fragment, members)
+}
+
+// keySegment writes an id at the end of an address: after a slash or, where it
+// has parentheses, which a path would take for those of a key, as a key.
+func keySegment(id string) string {
+	if !strings.ContainsAny(id, "()") {
+		return "/" + escapeID(id)
+	}
+	return "('" + escapeID(strings.ReplaceAll(id, "'", "''")) + "')"
 }
 
 // updated answers a PATCH: the whole entity, or nothing where the client

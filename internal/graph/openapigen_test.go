@@ -144,6 +144,7 @@ func openAPIParameters() fields {
 		path("linkedResource-id", "The id of a linked resource."),
 		path("outlookCategory-id", "The id of a master category."),
 		field{"TimeZoneStandard", fields{{"name", "TimeZoneStandard"}, {"in", "path"}, {"required", true}, {"description", "Whose names of time zones are meant."}, {"schema", schemaRef("timeZoneStandard")}}},
+		path("extension-id", "The name of an open extension, or its id."),
 		query("top", "The most items of a page, up to 1000.", integer),
 		query("skip", "How many items to leave out at the beginning.", integer),
 		query("search", "Words to look for.", text),

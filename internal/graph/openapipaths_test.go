@@ -50,8 +50,8 @@ type operation struct {
 func typesOf(segment string) string {
 	return map[string]string{
 		"users": "user", "me": "user", "todo": "todo", "lists": "todoTaskList", "tasks": "todoTask",
-		"checklistItems": "checklistItem", "linkedResources": "linkedResource",
 		"outlook": "outlookUser", "masterCategories": "outlookCategory", "mailboxSettings": "mailboxSettings",
+		"checklistItems": "checklistItem", "linkedResources": "linkedResource", "extensions": "openTypeExtension",
 	}[segment]
 }
 
@@ -61,6 +61,9 @@ func newOperation(path string, r graph.RouteInfo) operation {
 		switch {
 		case strings.HasPrefix(segment, "{"):
 			name := o.typeName + "-id"
+			if o.typeName == "openTypeExtension" { // which stands for its base in paths
+				name = "extension-id"
+			}
 			segment, o.collection = "{"+name+"}", false
 			o.parameters = append(o.parameters, componentRef("parameters", name))
 			o.keyed = append(o.keyed, o.typeName)

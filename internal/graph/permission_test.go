@@ -187,6 +187,10 @@ func outcomeOf(r graph.RouteInfo, h holder, to target, profile string) outcome {
 		return outcome{404, "Request_ResourceNotFound"}
 	case h.app:
 		return outcome{status: 2}
+	case profile == "strict" && r.Method == "GET" && strings.HasSuffix(r.Path, "/extensions") && (to.mailbox == "own" || to.mailbox == ""):
+		return outcome{404, "UnknownError"}
+	case to.name == "foreign item" && r.Method == "DELETE" && strings.Contains(r.Path, "/extensions"): // which is not there
+		return outcome{status: 2}
 	case to.mailbox == "":
 		return outcome{404, "ErrorItemNotFound"}
 	case to.mailbox == "own" && profile == "strict" && strings.HasSuffix(r.Path, "/todo"):
@@ -221,6 +225,9 @@ func (w *world) fill(r graph.RouteInfo, mark string) {
 	if r.Method != "POST" { // in the strict profile there is no second one
 		w.must("link", "POST", linksURL, map[string]any{"applicationName": mark + " app", "externalId": mark})
 	}
+	for _, url := range []string{listURL, taskURL} {
+		w.must("", "POST", url+"/extensions", map[string]any{"extensionName": mark + ".extension", "x": mark})
+	}
 	w.ids["item"] = w.ids["link"]
 	if strings.Contains(r.Path, "/masterCategories") {
 		for _, c := range w.get(categoriesURL).member("value").([]any) {
@@ -230,6 +237,8 @@ func (w *world) fill(r graph.RouteInfo, mark string) {
 		w.ids["item"] = w.ids["category"]
 	} else if strings.Contains(r.Path, "/checklistItems") {
 		w.ids["item"] = w.ids["step"]
+	} else if strings.Contains(r.Path, "/extensions") {
+		w.ids["item"] = mark + ".extension"
 	} else if !strings.HasPrefix(r.Path, "/users/{user}") {
 		w.ids["item"] = w.ids["free"]
 	}
@@ -280,7 +289,8 @@ func requestOf(r graph.RouteInfo, to target, own map[string]string) call {
 		"user": `{"givenName": "Changed"}`, "todoTaskList": `{"displayName": "Changed"}`, "todoTask": `{"title": "Changed"}`,
 		"checklistItem": `{"displayName": "Changed"}`, "linkedResource": `{"applicationName": "Changed"}`,
 		"outlookCategory": `{"displayName": "Changed", "color": "preset5"}`, "mailboxSettings": `{"dateFormat": "Changed"}`,
-		"convertIdResult": `{"inputIds": ["x"], "sourceIdType": "restId", "targetIdType": "restId"}`,
+		"convertIdResult":   `{"inputIds": ["x"], "sourceIdType": "restId", "targetIdType": "restId"}`,
+		"openTypeExtension": map[string]string{"POST": `{"extensionName": "Changed"}`, "PATCH": `{"changed": true}`}[r.Method],
 	}
 	c := call{Method: r.Method, URL: "/v1.0" + path}
 	if r.Method == "POST" || r.Method == "PATCH" {

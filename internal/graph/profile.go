@@ -27,6 +27,11 @@ type Profile struct {
 	CountIsIgnored      bool // $count=true changes nothing (MT-S3)
 	DeltaTakesNoOptions bool // $top, $filter and a filtered $expand on delta are 400 (MT-S3, MT-S2)
 	NoBareTodo          bool // GET …/todo is a 404 UnknownError (beta-sdk-dotnet#217)
+
+	TypedArrays           bool // an array in an extension needs a type annotation (MT-S21)
+	NoExtensionCollection bool // GET …/extensions is a 404 UnknownError (MT-S2)
+	BareExpandIsEmpty     bool // $expand=extensions without a filter gives nothing, one with an id of mail is 400 (MT-S2, WN)
+	NoExtensionFilter     bool // extensions in $filter are 400 (MT-S13)
 }
 
 // Profiles are the profiles by name.
@@ -37,6 +42,7 @@ func profiles() []Profile {
 			Name:              "strict",
 			OneLinkedResource: true, StrictWebURL: true, LinkIgnoresEmpty: true, StepPatchUnchecks: true, BrokenETagIs500: true,
 			RoutingHint: true, RangeStartIsInvalid: true, ForgetsRecurrence: true, NoBareTodo: true, PlainNextLinks: true, SelectIsRefused: true, SearchIsIgnored: true, CountIsIgnored: true, DeltaTakesNoOptions: true, PlainBatches: true, BadTokenIs400: true,
+			TypedArrays: true, NoExtensionCollection: true, BareExpandIsEmpty: true, NoExtensionFilter: true,
 		},
 	}
 }

@@ -264,7 +264,7 @@ func parseAddress(url string) address {
 	}
 	path, query, _ := strings.Cut(url, "?")
 	segments := strings.Split(strings.TrimSuffix(path, "/"), "/")
-	parameter := map[string]string{"users": "{user}", "lists": "{list}", "tasks": "{task}", "checklistitems": "{item}", "linkedresources": "{item}", "mastercategories": "{item}"}
+	parameter := map[string]string{"users": "{user}", "lists": "{list}", "tasks": "{task}", "checklistitems": "{item}", "linkedresources": "{item}", "mastercategories": "{item}", "extensions": "{item}"}
 	names := slices.Clone(segments)
 	for i := 1; i < len(segments); i++ {
 		p, ok := parameter[strings.ToLower(names[i-1])]
@@ -325,7 +325,7 @@ func (a address) request(method string) string {
 // lines are replayed.
 func unserved() []string {
 	return []string{
-		"me/tasks", "subscriptions", "attachment", "extensions", "messages", "groups",
+		"me/tasks", "subscriptions", "attachment", "messages", "groups",
 		"calendarView", "uploadUrl", "notificationUrl", "login.microsoftonline.com",
 	}
 }

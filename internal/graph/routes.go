@@ -95,6 +95,20 @@ func routes() []route {
 		{"PATCH", task + "/linkedResources/{item}", tasksWrite, (*Server).patchLinkedResource},
 		{"DELETE", task + "/linkedResources/{item}", tasksWrite, (*Server).deleteLinkedResource},
 
+		{"GET", list + "/extensions", tasksRead, (*Server).listExtensions},
+		{"POST", list + "/extensions", tasksWrite, (*Server).createExtension},
+		{"GET", list + "/extensions/$count", tasksRead, (*Server).countExtensions},
+		{"GET", list + "/extensions/{item}", tasksRead, (*Server).getExtension},
+		{"PATCH", list + "/extensions/{item}", tasksWrite, (*Server).patchExtension},
+		{"DELETE", list + "/extensions/{item}", tasksWrite, (*Server).deleteExtension},
+
+		{"GET", task + "/extensions", tasksRead, (*Server).listExtensions},
+		{"POST", task + "/extensions", tasksWrite, (*Server).createExtension},
+		{"GET", task + "/extensions/$count", tasksRead, (*Server).countExtensions},
+		{"GET", task + "/extensions/{item}", tasksRead, (*Server).getExtension},
+		{"PATCH", task + "/extensions/{item}", tasksWrite, (*Server).patchExtension},
+		{"DELETE", task + "/extensions/{item}", tasksWrite, (*Server).deleteExtension},
+
 		{"GET", "/linkedResources", tasksRead, (*Server).listOwnLinkedResources},
 		{"POST", "/linkedResources", tasksWrite, (*Server).createOwnLinkedResource},
 		{"GET", "/linkedResources/{item}", tasksRead, (*Server).getOwnLinkedResource},

@@ -159,7 +159,7 @@ var theTables = sync.OnceValue(func() *tables {
 	t.task = schema("microsoft.graph.todoTask", t.tasks)
 	t.lists = append(t.lists,
 		property[todo.TaskList]{path: "tasks", Property: collectionOf(t.task)},
-		property[todo.TaskList]{path: "extensions", Property: collectionOf(t.extension)})
+		property[todo.TaskList]{path: "extensions", Property: collectionOf(t.extension), items: func(l *todo.TaskList) []odata.Row { return rows(l.Extensions, t.extensions) }})
 	t.list = schema("microsoft.graph.todoTaskList", t.lists)
 	for i := range t.task.Properties {
 		if p := &t.task.Properties[i]; p.Name == "parentList" {

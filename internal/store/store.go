@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/duly-todo/duly/internal/odata"
 	"github.com/duly-todo/duly/internal/todo"
 )
 
@@ -55,14 +56,14 @@ var ErrClosed = errors.New("the database is closed")
 // not start another transaction, nor do slow work.
 func (db *DB) Update(ctx context.Context, as As, fn func(*Tx) error) error {
 	return db.engine.update(ctx, func(c *conn) error {
-		return fn(&Tx{ctx: ctx, db: db, conn: c, as: as, now: db.time()})
+		return fn(&Tx{ctx: ctx, db: db, conn: c, as: as, now: db.time(), work: odata.NewBudget()})
 	})
 }
 
 // View runs fn on a snapshot of the mailbox of user. fn must not write.
 func (db *DB) View(ctx context.Context, user string, fn func(*Tx) error) error {
 	return db.engine.view(ctx, func(c *conn) error {
-		return fn(&Tx{ctx: ctx, db: db, conn: c, as: As{User: user}, now: db.time()})
+		return fn(&Tx{ctx: ctx, db: db, conn: c, as: As{User: user}, now: db.time(), work: odata.NewBudget()})
 	})
 }
 
@@ -75,6 +76,7 @@ type Tx struct {
 	conn *conn
 	as   As
 	now  time.Time
+	work *odata.Budget // for filters that SQL does not tell
 }
 
 // Now is the time of the transaction: UTC, to the microsecond.

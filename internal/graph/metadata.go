@@ -69,6 +69,7 @@ const namespace = "microsoft.graph."
 type entityType struct {
 	name, base     string
 	abstract, open bool
+	stream         bool             // it has a $value
 	properties     []odata.Property // those of the base may be among them
 }
 
@@ -81,12 +82,17 @@ func entityTypes() []entityType {
 	}
 	user := append(slices.Clone(store.UserSchema().Properties),
 		odata.Property{Name: "todo", Type: odata.Entity, Item: &odata.Schema{Name: namespace + "todo"}})
+	bytes := []odata.Property{{Name: "contentBytes", Type: odata.String, TypeName: "Edm.Binary"}}
+	session := append(slices.Clone(store.UploadSessionSchema().Properties), odata.Property{Name: "content", Type: odata.String, TypeName: "Edm.Stream"})
 	return []entityType{
+		{name: "attachmentBase", base: "entity", abstract: true, stream: true, properties: store.AttachmentSchema().Properties},
+		{name: "attachmentSession", base: "entity", properties: session},
 		{name: "checklistItem", base: "entity", properties: store.ChecklistItemSchema().Properties},
 		{name: "entity", abstract: true, properties: id},
 		{name: "extension", base: "entity", abstract: true, open: true},
 		{name: "linkedResource", base: "entity", properties: store.LinkedResourceSchema().Properties},
 		{name: "openTypeExtension", base: "extension", open: true, properties: store.ExtensionSchema().Properties},
+		{name: "taskFileAttachment", base: "attachmentBase", properties: bytes},
 		{name: "todo", base: "entity", properties: todoMembers},
 		{name: "todoTask", base: "entity", properties: store.TaskSchema().Properties},
 		{name: "todoTaskList", base: "entity", properties: store.ListSchema().Properties},
@@ -128,11 +134,32 @@ func recurrence() odata.Property {
 	)
 }
 
+// uploadTypes are the types of createUploadSession: what it takes, and what it gives.
+func uploadTypes() []odata.Property {
+	text := func(name string) odata.Property { return odata.Property{Name: name, Type: odata.String} }
+	kind := odata.Property{Name: "attachmentType", Type: odata.Enum, TypeName: namespace + "attachmentType"}
+	for i := 0; todo.AttachmentType(i).String() != ""; i++ {
+		kind.Enum = append(kind.Enum, todo.AttachmentType(i).String())
+	}
+	return []odata.Property{
+		{Type: odata.Complex, TypeName: namespace + "attachmentInfo", Complex: []odata.Property{
+			kind, text("contentType"), text("name"), {Name: "size", Type: odata.Int, TypeName: "Edm.Int64"},
+		}},
+		{Type: odata.Complex, TypeName: namespace + "uploadSession", Complex: []odata.Property{
+			{Name: "expirationDateTime", Type: odata.Instant},
+			{Name: "nextExpectedRanges", Type: odata.Collection, Item: &odata.Schema{Value: &odata.Property{Type: odata.String}}},
+			text("uploadUrl"),
+		}},
+	}
+}
+
 // notNull says whether Graph declares a member so (surface §4 and §5). The
 // tables of properties cannot tell: there a title is never null, since every
 // task has one, while Graph leaves it open.
 func notNull(typeName, member string) bool {
 	switch typeName {
+	case "attachmentBase":
+		return member == "size"
 	case "checklistItem":
 		return member == "createdDateTime"
 	case "dateTimeTimeZone":
@@ -145,6 +172,8 @@ func notNull(typeName, member string) bool {
 		return member == "dayOfMonth" || member == "interval" || member == "month"
 	case "recurrenceRange":
 		return member == "numberOfOccurrences"
+	case "taskFileAttachment":
+		return member == "contentBytes"
 	case "todoTask":
 		switch member {
 		case "bodyLastModifiedDateTime", "createdDateTime", "importance", "isReminderOn", "lastModifiedDateTime", "status":
@@ -166,6 +195,9 @@ var metadata = sync.OnceValue(func() []byte {
 		for i := range t.properties {
 			values.add(&t.properties[i])
 		}
+	}
+	for _, p := range uploadTypes() {
+		values.add(&p)
 	}
 	w := &csdlWriter{}
 	w.line(`<?xml version="1.0" encoding="utf-8"?>`)
@@ -193,6 +225,11 @@ var metadata = sync.OnceValue(func() []byte {
 		w.line(`        <ReturnType Type="Collection(graph.%s)" />`, name)
 		w.line(`      </Function>`)
 	}
+	w.line(`      <Action Name="createUploadSession" IsBound="true">`)
+	w.line(`        <Parameter Name="bindingParameter" Type="Collection(graph.attachmentBase)" />`)
+	w.line(`        <Parameter Name="attachmentInfo" Type="graph.attachmentInfo" Nullable="false" />`)
+	w.line(`        <ReturnType Type="graph.uploadSession" />`)
+	w.line(`      </Action>`)
 	w.container()
 	w.line(`    </Schema>`)
 	w.line(`  </edmx:DataServices>`)
@@ -235,7 +272,7 @@ type csdlWriter struct{ bytes.Buffer }
 func (w *csdlWriter) line(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
 
 // entity writes an entity type. Its navigations lead to one of types: what
-// else the tables name, such as attachments, is only known to queries.
+// else the tables name is only known to queries.
 func (w *csdlWriter) entity(t *entityType, types []entityType) {
 	attributes := ""
 	if t.base != "" {
@@ -246,6 +283,9 @@ func (w *csdlWriter) entity(t *entityType, types []entityType) {
 	}
 	if t.open {
 		attributes += ` OpenType="true"`
+	}
+	if t.stream {
+		attributes += ` HasStream="true"`
 	}
 	w.line(`      <EntityType Name="%s"%s>`, t.name, attributes)
 	if t.base == "" {
@@ -313,10 +353,13 @@ func (w *csdlWriter) container() {
 	}
 }
 
-// edmType is the name of p's type. All whole numbers of the API are of 32 bits.
+// edmType is the name of p's type. Whole numbers are of 32 bits unless they say
+// otherwise.
 func edmType(p *odata.Property) string {
 	named := func(name string) string { return "graph." + strings.TrimPrefix(name, namespace) }
 	switch {
+	case strings.HasPrefix(p.TypeName, "Edm."):
+		return p.TypeName
 	case p.Type == odata.Enum, p.Type == odata.Complex:
 		return named(p.TypeName)
 	case p.Type == odata.Entity:

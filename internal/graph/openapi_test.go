@@ -149,9 +149,11 @@ func TestOpenAPIAsGraph(t *testing.T) {
 		"/linkedResources", "/linkedResources/{linkedResource-id}",
 		"/me/todo/tasks", "/users/{user-id}/todo/tasks", "/me/todo/tasks/$count", "/users/{user-id}/todo/tasks/$count",
 	}
+	const session = "/todo/lists/{todoTaskList-id}/tasks/{todoTask-id}/attachmentSessions/{attachmentSession-id}"
+	added := []string{"PUT /me" + session, "PUT /users/{user-id}" + session} // what the SDKs do
 	for operation, name := range operationsOf(t) {
 		_, path, _ := strings.Cut(operation, " ")
-		if theirs[operation] != name && !slices.Contains(notThere, path) {
+		if theirs[operation] != name && !slices.Contains(notThere, path) && !slices.Contains(added, operation) {
 			t.Errorf("%s is %s, and Graph's is %q", operation, name, theirs[operation])
 		}
 	}

@@ -49,7 +49,7 @@ type operation struct {
 func typesOf(segment string) string {
 	return map[string]string{
 		"users": "user", "me": "user", "todo": "todo", "lists": "todoTaskList", "tasks": "todoTask",
-		"checklistItems": "checklistItem", "linkedResources": "linkedResource",
+		"checklistItems": "checklistItem", "linkedResources": "linkedResource", "attachments": "attachmentBase", "attachmentSessions": "attachmentSession",
 	}[segment]
 }
 
@@ -79,14 +79,19 @@ func newOperation(path string, r graph.RouteInfo) operation {
 // last is the name at the end of the path.
 func (o operation) last() string { return o.names[len(o.names)-1] }
 
-// kind is what is done: list, get, create, update, delete, count or delta; or
-// the name of a path that is about no entity.
+// kind is what is done: list, get, create, update, delete, count, delta,
+// download, upload, discard or createUploadSession; or the name of a path that is
+// about no entity.
 func (o operation) kind() string {
 	switch {
 	case o.last() == "$count":
 		return "count"
 	case o.last() == "delta":
 		return "delta"
+	case o.last() == "createUploadSession":
+		return o.last()
+	case o.isContent():
+		return map[string]string{"GET": "download", "PUT": "upload", "DELETE": "discard"}[o.route.Method]
 	case o.typeName == "":
 		return strings.Trim(o.path, "/$")
 	}
@@ -95,6 +100,8 @@ func (o operation) kind() string {
 		return "create"
 	case "PATCH":
 		return "update"
+	case "PUT":
+		return "upload"
 	case "DELETE":
 		return "delete"
 	}
@@ -104,6 +111,9 @@ func (o operation) kind() string {
 	return "get"
 }
 
+// isContent says whether the path is that of bytes.
+func (o operation) isContent() bool { return o.last() == "$value" || o.last() == "content" }
+
 // id names the operation in the way of Graph.
 func (o operation) id() string {
 	title := func(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
@@ -111,8 +121,14 @@ func (o operation) id() string {
 	switch kind := o.kind(); kind {
 	case "count":
 		return strings.Join(append(names, "GetCount"), ".")
-	case "delta":
+	case "delta", "createUploadSession":
 		return strings.Join(o.keyed, ".")
+	case "upload", "download", "discard":
+		verb := map[string]string{"upload": "Update", "download": "Get", "discard": "Delete"}[kind]
+		if !o.isContent() {
+			return strings.Join(append(names, verb+title(o.last())+"Bytes"), ".")
+		}
+		return strings.Join(append(names[:len(names)-1], verb+title(names[len(names)-1])+"Content"), ".")
 	case "list", "get", "create", "update", "delete":
 		if len(names) == 0 {
 			return o.last() + "." + o.typeName + "." + title(kind) + title(o.typeName)
@@ -129,7 +145,9 @@ func (o operation) fields() fields {
 	summary := map[string]string{
 		"list": "List entities of type " + o.typeName, "get": "Get a " + o.typeName, "create": "Create a " + o.typeName, "update": "Update a " + o.typeName,
 		"delete": "Delete a " + o.typeName, "count": "Count entities of type " + o.typeName, "delta": "What changed among entities of type " + o.typeName,
-		"": "What paths begin with", "metadata": "The types of the API", "batch": "Many requests in one",
+		"download": "The bytes of a " + o.typeName, "upload": "Send the bytes of a " + o.typeName, "discard": "Remove the bytes of a " + o.typeName,
+		"createUploadSession": "Begin to upload a large file",
+		"":                    "What paths begin with", "metadata": "The types of the API", "batch": "Many requests in one",
 	}[o.kind()]
 	out := fields{{"operationId", o.id()}, {"summary", summary}}
 	if o.typeName != "" {
@@ -141,11 +159,19 @@ func (o operation) fields() fields {
 	switch o.kind() {
 	case "create", "update":
 		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/json", schemaRef(o.typeName))}}})
+	case "createUploadSession":
+		info := fields{{"type", "object"}, {"required", sequence("attachmentInfo")}, {"properties", fields{{"attachmentInfo", schemaRef("attachmentInfo")}}}}
+		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/json", info)}}})
+	case "upload":
+		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/octet-stream", binary())}}})
 	case "batch":
 		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/json", schemaRef("batchRequest"))}}})
 	}
 	return append(out, field{"responses", o.responses()}, field{"security", o.security()})
 }
+
+// binary is the schema of bytes.
+func binary() fields { return fields{{"type", "string"}, {"format", "binary"}} }
 
 // options are the parameters of the query and the header.
 func (o operation) options() []any {
@@ -159,7 +185,12 @@ func (o operation) options() []any {
 		names = []string{"search", "filter"}
 	case "get":
 		names = []string{"select", "expand"}
-	case "update", "delete":
+	case "upload":
+		names = []string{"ifMatch"}
+		if o.typeName == "attachmentSession" {
+			names = []string{"contentRange"}
+		}
+	case "update", "delete", "discard":
 		if o.typeName != "user" {
 			names = []string{"ifMatch"}
 		}
@@ -203,8 +234,17 @@ func (o operation) responses() fields {
 			out = answer("200", "The entity as it is now.", json(o.typeName))
 		}
 		out = append(out, answer("204", "It is done.", nil)...)
-	case "delete":
+	case "delete", "discard":
 		out = answer("204", "It is gone.", nil)
+	case "download":
+		out = answer("200", "The bytes.", mediaContent("application/octet-stream", binary()))
+	case "createUploadSession":
+		out = answer("201", "The session, at whose uploadUrl the bytes are expected.", json("uploadSession"))
+	case "upload":
+		out = answer("204", "The attachment has these bytes.", nil)
+		if o.typeName == "attachmentSession" {
+			out = append(answer("200", "The bytes are there, and more are expected.", json("uploadSession")), answer("201", "The attachment is complete.", nil)...)
+		}
 	case "batch":
 		out = answer("200", "The answers.", json("batchResponse"))
 	case "metadata":
@@ -226,6 +266,12 @@ func (o operation) security() []any {
 	}
 	switch {
 	case o.route.NoToken:
+	case o.route.Secret: // or nothing at all
+		add("delegated", o.route.Delegated)
+		if o.names[0] == "users" {
+			add("application", o.route.Application)
+			out = append(out, fields{})
+		}
 	case o.route.Open:
 		out = sequence(fields{{"delegated", sequence()}}, fields{{"application", sequence()}})
 	default:

@@ -24,6 +24,10 @@ var (
 	userWrite    = &permission{[]string{"User.ReadWrite"}, nil, true}
 	usersReadAll = &permission{[]string{"User.ReadBasic.All", "User.Read.All"}, []string{"User.ReadBasic.All", "User.Read.All"}, true}
 
+	// The id of an upload session is a secret, which opens the session alone; a
+	// token that is good has to have the permission all the same.
+	uploadSecret = &permission{tasksWrite.delegated, tasksWrite.application, false}
+
 	noToken = &permission{} // nothing is asked for, not even a token
 )
 
@@ -89,6 +93,26 @@ func routes() []route {
 		{"PATCH", task + "/linkedResources/{item}", tasksWrite, (*Server).patchLinkedResource},
 		{"DELETE", task + "/linkedResources/{item}", tasksWrite, (*Server).deleteLinkedResource},
 
+		{"GET", task + "/attachments", tasksRead, (*Server).listAttachments},
+		{"POST", task + "/attachments", tasksWrite, (*Server).createAttachment},
+		{"GET", task + "/attachments/$count", tasksRead, (*Server).countAttachments},
+		{"POST", task + "/attachments/createUploadSession", tasksWrite, (*Server).createUploadSession},
+		{"GET", task + "/attachments/{attachment}", tasksRead, (*Server).getAttachment},
+		{"DELETE", task + "/attachments/{attachment}", tasksWrite, (*Server).deleteAttachment},
+		{"GET", task + "/attachments/{attachment}/$value", tasksRead, (*Server).getAttachmentValue},
+		{"PUT", task + "/attachments/{attachment}/$value", tasksWrite, (*Server).putAttachmentValue},
+		{"DELETE", task + "/attachments/{attachment}/$value", tasksWrite, (*Server).deleteAttachmentValue},
+
+		{"GET", task + "/attachmentSessions", tasksWrite, (*Server).listUploadSessions}, // which shows the secrets
+		{"GET", task + "/attachmentSessions/$count", tasksWrite, (*Server).countUploadSessions},
+		{"GET", task + "/attachmentSessions/{session}", uploadSecret, (*Server).getUploadSession},
+		{"PATCH", task + "/attachmentSessions/{session}", tasksWrite, (*Server).getUploadSession},
+		{"PUT", task + "/attachmentSessions/{session}", uploadSecret, (*Server).putSlice},
+		{"DELETE", task + "/attachmentSessions/{session}", uploadSecret, (*Server).deleteUploadSession},
+		{"GET", task + "/attachmentSessions/{session}/content", uploadSecret, (*Server).getUploadContent},
+		{"PUT", task + "/attachmentSessions/{session}/content", uploadSecret, (*Server).putSlice},
+		{"DELETE", task + "/attachmentSessions/{session}/content", uploadSecret, (*Server).deleteUploadSession},
+
 		{"GET", "/linkedResources", tasksRead, (*Server).listOwnLinkedResources},
 		{"POST", "/linkedResources", tasksWrite, (*Server).createOwnLinkedResource},
 		{"GET", "/linkedResources/{item}", tasksRead, (*Server).getOwnLinkedResource},
@@ -103,6 +127,7 @@ type node struct {
 	literal map[string]*node // by lower-case name: path names have no case
 	param   *node            // what follows when the segment is an id
 	routes  map[string]*route
+	cast    string // the name of a type that may stand after it and changes nothing
 }
 
 // newTree puts the routes into a tree, for a look-up in one walk.
@@ -118,6 +143,12 @@ func newTree(routes []route) *node {
 		n.routes[routes[i].method] = &routes[i]
 	}
 	root.literal["me"] = root.literal["users"].param
+	attachments := root
+	for _, segment := range []string{"users", "{user}", "todo", "lists", "{list}", "tasks", "{task}", "attachments"} {
+		attachments = attachments.child(segment)
+	}
+	attachments.cast = taskFileAttachment
+	attachments.child("{attachment}").cast = taskFileAttachment
 	return root
 }
 
@@ -171,6 +202,8 @@ func (n *node) find(path string, self string) (m match, err error) {
 	for i, s := range segments {
 		next := n.literal[strings.ToLower(s.Name)]
 		switch {
+		case n.cast != "" && s.Raw != s.Name && strings.EqualFold(s.Name, n.cast):
+			continue
 		case next != nil && !s.Key && s.KeyName == "":
 			if i == 0 && strings.EqualFold(s.Name, "me") {
 				m.params["user"] = self

@@ -12,6 +12,7 @@ import (
 
 // Limits of a connection. The API's own limits (bodies, pages, strings) are its
 // handlers'; these keep clients that are slow or idle from holding connections.
+// Requests that carry the bytes of a file get more time with each piece of it.
 const (
 	readHeaderTimeout = 10 * time.Second
 	readTimeout       = time.Minute     // headers and body

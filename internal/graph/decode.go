@@ -17,20 +17,23 @@ import (
 const maxRequestBody = 4 << 20
 
 // readBody reads the whole body as JSON.
-func (r *request) readBody() (jsonValue, error) {
+func (r *request) readBody() (jsonValue, error) { return r.readUpTo(maxRequestBody) }
+
+// readUpTo reads the whole body, of at most limit bytes, as JSON.
+func (r *request) readUpTo(limit int) (jsonValue, error) {
 	if err := checkContentType(r.Header.Get("Content-Type")); err != nil {
 		return jsonValue{}, err
 	}
-	if r.ContentLength > maxRequestBody {
-		return jsonValue{}, bodyTooLarge()
+	if r.ContentLength > int64(limit) {
+		return jsonValue{}, bodyTooLarge(limit)
 	}
-	var in io.Reader = http.MaxBytesReader(r.w, r.Body, maxRequestBody)
+	var in io.Reader = http.MaxBytesReader(r.w, r.Body, int64(limit))
 	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
 	case "", "identity":
 	case "gzip":
 		z, err := gzip.NewReader(in)
 		if err != nil {
-			return jsonValue{}, badGzip(err)
+			return jsonValue{}, badGzip(err, limit)
 		}
 		in = z
 	default: // the official SDKs send the body again, plain, on a 415
@@ -40,23 +43,23 @@ func (r *request) readBody() (jsonValue, error) {
 	if size < 0 {
 		size = 512
 	}
-	body, err := readAll(in, int(size))
+	body, err := readAll(in, int(size), limit)
 	if err != nil {
-		return jsonValue{}, badGzip(err)
+		return jsonValue{}, badGzip(err, limit)
 	}
 	return parseJSON(body)
 }
 
-// readAll reads at most maxRequestBody bytes; more are an error. size is what
-// the body is expected to have.
-func readAll(in io.Reader, size int) ([]byte, error) {
+// readAll reads at most limit bytes; more are an error. size is what the body is
+// expected to have.
+func readAll(in io.Reader, size, limit int) ([]byte, error) {
 	b := make([]byte, 0, size+1)
 	for {
 		n, err := in.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		switch {
-		case len(b) > maxRequestBody:
-			return nil, bodyTooLarge()
+		case len(b) > limit:
+			return nil, bodyTooLarge(limit)
 		case err == io.EOF:
 			return b, nil
 		case err != nil:
@@ -67,19 +70,19 @@ func readAll(in io.Reader, size int) ([]byte, error) {
 	}
 }
 
-func bodyTooLarge() error {
-	return todo.Errorf(todo.TooLarge, "", "The request body is larger than the %d bytes allowed.", maxRequestBody)
+func bodyTooLarge(limit int) error {
+	return todo.Errorf(todo.TooLarge, "", "The request body is larger than the %d bytes allowed.", limit)
 }
 
 // badGzip says what is wrong with a body that could not be read.
-func badGzip(err error) error {
+func badGzip(err error, limit int) error {
 	var tooLarge *http.MaxBytesError
 	var known *todo.Error
 	switch {
 	case errors.As(err, &known):
 		return err
 	case errors.As(err, &tooLarge):
-		return bodyTooLarge()
+		return bodyTooLarge(limit)
 	}
 	return todo.Errorf(todo.BadRequest, "", "The request body could not be read: %v.", err)
 }

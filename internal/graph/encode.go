@@ -21,14 +21,18 @@ const contentType = "application/json;odata.metadata=minimal;odata.streaming=tru
 
 // answer sends the status and a body of JSON.
 func (r *request) answer(status int, body []byte) {
-	switch {
-	case len(body) == 0:
-	case r.bare:
-		r.header["Content-Type"] = []string{strings.Replace(contentType, "minimal", "none", 1)}
-	default:
-		r.header["Content-Type"] = []string{contentType}
+	if len(body) > 0 {
+		r.setJSON()
 	}
 	r.send(status, body)
+}
+
+// setJSON sets the type of a body of JSON.
+func (r *request) setJSON() {
+	r.header["Content-Type"] = []string{contentType}
+	if r.bare {
+		r.header["Content-Type"] = []string{strings.Replace(contentType, "minimal", "none", 1)}
+	}
 }
 
 // send sends the status and body, compressed where the client takes it. The type

@@ -77,6 +77,10 @@ func form(kind todo.Kind) answerForm {
 		return answerForm{status: 424, code: "FailedDependency"}
 	case todo.AnswerTooLarge:
 		return answerForm{status: 507, code: "generalException", inner: "BatchAnswerTooLarge"}
+	case todo.InvalidSlice:
+		return answerForm{status: 400, code: "invalidRequest", inner: "InvalidContentRange"}
+	case todo.InvalidStart:
+		return answerForm{status: 400, code: "invalidRequest", inner: "InvalidStart"}
 	case todo.Unavailable:
 		return answerForm{status: 503, code: "serviceNotAvailable"}
 	}
@@ -95,7 +99,7 @@ func (s *Server) fail(r *request, err error) {
 	case errors.Is(err, store.ErrClosed), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		e = &todo.Error{Kind: todo.Unavailable, Message: "The service is not available. Try the request again after a delay."}
 	default:
-		s.log.ErrorContext(r.Context(), "request failed", "request-id", r.id, "method", r.Method, "route", r.path, "err", err)
+		s.log.ErrorContext(r.Context(), "request failed", "request-id", r.id, "method", r.Method, "route", r.route(), "err", err) // the path may hold a secret
 		e = &todo.Error{Message: internalMessage}
 	}
 	f := form(e.Kind)

@@ -68,6 +68,7 @@ type request struct {
 	version  string // "v1.0" or "beta"
 
 	principal auth.Principal
+	refused   error    // what is wrong with the token, where the route asks for none
 	as        store.As // whose mailbox the request is about
 	match
 	query  query
@@ -100,6 +101,7 @@ func (s *Server) run(r *request, serve func(*request) error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler && r.outer == nil {
+				s.logRequest(r)
 				panic(p)
 			}
 			s.fail(r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
@@ -117,12 +119,8 @@ func (s *Server) logRequest(r *request) {
 	if !s.log.Enabled(r.Context(), slog.LevelInfo) {
 		return
 	}
-	route := "-"
-	if r.node != nil && r.node.routes[r.Method] != nil {
-		route = r.node.routes[r.Method].path
-	}
 	attrs := []slog.Attr{
-		slog.String("method", r.Method), slog.String("version", r.version), slog.String("route", route),
+		slog.String("method", r.Method), slog.String("version", r.version), slog.String("route", r.route()),
 		slog.Int("status", r.status), slog.Duration("took", s.now().Sub(r.now)),
 		slog.String("request-id", r.id), slog.String("user", r.principal.User), slog.String("app", r.principal.App),
 	}
@@ -130,6 +128,14 @@ func (s *Server) logRequest(r *request) {
 		attrs = append(attrs, slog.String("batch", r.outer.id))
 	}
 	s.log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
+}
+
+// route is the path of the request as the table has it; "-" if it is not there.
+func (r *request) route() string {
+	if r.node == nil || r.node.routes[r.Method] == nil {
+		return "-"
+	}
+	return r.node.routes[r.Method].path
 }
 
 // commonHeaders sets what every answer carries (semantics §1).
@@ -156,7 +162,7 @@ func (s *Server) serve(r *request) (err error) {
 	if err != nil && !s.isOpen(r) {
 		return err
 	}
-	r.principal = principal
+	r.principal, r.refused = principal, err
 	return s.dispatch(r)
 }
 
@@ -172,7 +178,7 @@ func (s *Server) isOpen(r *request) bool {
 		return false
 	}
 	rt := m.node.routes[r.Method]
-	return rt != nil && rt.needs == noToken
+	return rt != nil && (rt.needs == noToken || rt.needs == uploadSecret && !s.profile.UploadNeedsToken)
 }
 
 // dispatch does all that comes between the token and the answer.
@@ -246,6 +252,12 @@ func shortened(s string) string {
 // A route without needs is open to every token.
 func (s *Server) authorize(r *request, needs *permission) error {
 	if needs == nil || needs == noToken {
+		return nil
+	}
+	if r.refused != nil { // it is an uploadSecret's: the path has to name the mailbox, which need not exist
+		if r.as.User = strings.ToLower(r.params["user"]); !store.ValidGUID(r.as.User) {
+			return r.refused
+		}
 		return nil
 	}
 	p := r.principal

@@ -260,7 +260,7 @@ func TestObserved(t *testing.T) {
 	types := loadModel(t)
 	lines := specLines[example](t, "observed.jsonl")
 	rows := map[int]observed{}
-	for _, o := range append(observations(), queryObservations()...) {
+	for _, o := range slices.Concat(observations(), queryObservations(), uploadObservations()) {
 		rows[o.line] = o
 	}
 	counts := map[string]*tally{"friendly": {}, "strict": {}}

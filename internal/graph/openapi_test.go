@@ -150,6 +150,8 @@ func TestOpenAPIAsGraph(t *testing.T) {
 		"/linkedResources", "/linkedResources/{linkedResource-id}",
 		"/me/todo/tasks", "/users/{user-id}/todo/tasks", "/me/todo/tasks/$count", "/users/{user-id}/todo/tasks/$count",
 	}
+	const session = "/todo/lists/{todoTaskList-id}/tasks/{todoTask-id}/attachmentSessions/{attachmentSession-id}"
+	added := []string{"PUT /me" + session, "PUT /users/{user-id}" + session} // what the SDKs do
 	for operation, name := range operationsOf(t) {
 		_, path, _ := strings.Cut(operation, " ")
 		plain, _, _ := strings.Cut(name, "-")
@@ -157,7 +159,7 @@ func TestOpenAPIAsGraph(t *testing.T) {
 			below, ok := strings.CutSuffix(p, "…")
 			return path == p || ok && strings.HasPrefix(path+"/", below)
 		})
-		if theirs[operation] != plain && !known {
+		if theirs[operation] != plain && !known && !slices.Contains(added, operation) {
 			t.Errorf("%s is %s, and Graph's is %q", operation, name, theirs[operation])
 		}
 	}

@@ -52,6 +52,7 @@ func typesOf(segment string) string {
 		"users": "user", "me": "user", "todo": "todo", "lists": "todoTaskList", "tasks": "todoTask",
 		"outlook": "outlookUser", "masterCategories": "outlookCategory", "mailboxSettings": "mailboxSettings",
 		"checklistItems": "checklistItem", "linkedResources": "linkedResource", "extensions": "openTypeExtension",
+		"attachments": "attachmentBase", "attachmentSessions": "attachmentSession",
 	}[segment]
 }
 
@@ -100,8 +101,9 @@ func results(bound string) string {
 	}[bound]
 }
 
-// kind is what is done: list, get, create, update, delete, count, delta, bound
-// or setting; or the name of a path that is about no entity.
+// kind is what is done: list, get, create, update, delete, count, delta, bound,
+// setting, download, upload, discard or createUploadSession; or the name of a path
+// that is about no entity.
 func (o operation) kind() string {
 	switch {
 	case o.bound != "":
@@ -112,6 +114,10 @@ func (o operation) kind() string {
 		return "count"
 	case o.last() == "delta":
 		return "delta"
+	case o.last() == "createUploadSession":
+		return o.last()
+	case o.isContent():
+		return map[string]string{"GET": "download", "PUT": "upload", "DELETE": "discard"}[o.route.Method]
 	case o.typeName == "":
 		return strings.Trim(o.path, "/$")
 	}
@@ -120,6 +126,8 @@ func (o operation) kind() string {
 		return "create"
 	case "PATCH":
 		return "update"
+	case "PUT":
+		return "upload"
 	case "DELETE":
 		return "delete"
 	}
@@ -129,6 +137,9 @@ func (o operation) kind() string {
 	return "get"
 }
 
+// isContent says whether the path is that of bytes.
+func (o operation) isContent() bool { return o.last() == "$value" || o.last() == "content" }
+
 // id names the operation in the way of Graph.
 func (o operation) id() string {
 	title := func(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
@@ -136,7 +147,7 @@ func (o operation) id() string {
 	switch kind := o.kind(); kind {
 	case "count":
 		return strings.Join(append(names, "GetCount"), ".")
-	case "delta":
+	case "delta", "createUploadSession":
 		return strings.Join(o.keyed, ".")
 	case "bound":
 		id := strings.Join(o.keyed, ".")
@@ -144,6 +155,12 @@ func (o operation) id() string {
 			id += map[bool]string{true: "-0d20", false: "-5c4f"}[strings.HasSuffix(o.path, "')")]
 		}
 		return id
+	case "upload", "download", "discard":
+		verb := map[string]string{"upload": "Update", "download": "Get", "discard": "Delete"}[kind]
+		if !o.isContent() {
+			return strings.Join(append(names, verb+title(o.last())+"Bytes"), ".")
+		}
+		return strings.Join(append(names[:len(names)-1], verb+title(names[len(names)-1])+"Content"), ".")
 	case "list", "get", "create", "update", "delete", "setting":
 		if kind == "setting" {
 			kind = "get"
@@ -164,7 +181,9 @@ func (o operation) fields() fields {
 		"list": "List entities of type " + o.typeName, "get": "Get a " + o.typeName, "create": "Create a " + o.typeName, "update": "Update a " + o.typeName,
 		"delete": "Delete a " + o.typeName, "count": "Count entities of type " + o.typeName, "delta": "What changed among entities of type " + o.typeName,
 		"bound": "Invoke " + o.bound, "setting": "Get the setting " + o.last(),
-		"": "What paths begin with", "metadata": "The types of the API", "batch": "Many requests in one",
+		"download": "The bytes of a " + o.typeName, "upload": "Send the bytes of a " + o.typeName, "discard": "Remove the bytes of a " + o.typeName,
+		"createUploadSession": "Begin to upload a large file",
+		"":                    "What paths begin with", "metadata": "The types of the API", "batch": "Many requests in one",
 	}[o.kind()]
 	out := fields{{"operationId", o.id()}, {"summary", summary}}
 	if o.typeName != "" {
@@ -180,6 +199,11 @@ func (o operation) fields() fields {
 		if o.route.Method == "POST" {
 			out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/json", schemaRef(o.bound+"Request"))}}})
 		}
+	case "createUploadSession":
+		info := fields{{"type", "object"}, {"required", sequence("attachmentInfo")}, {"properties", fields{{"attachmentInfo", schemaRef("attachmentInfo")}}}}
+		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/json", info)}}})
+	case "upload":
+		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/octet-stream", binary())}}})
 	case "batch":
 		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/json", schemaRef("batchRequest"))}}})
 	}
@@ -190,6 +214,9 @@ func (o operation) fields() fields {
 func (o operation) hasETag() bool {
 	return !slices.Contains([]string{"user", "outlookCategory", "mailboxSettings"}, o.typeName)
 }
+
+// binary is the schema of bytes.
+func binary() fields { return fields{{"type", "string"}, {"format", "binary"}} }
 
 // options are the parameters of the query and the header.
 func (o operation) options() []any {
@@ -207,7 +234,12 @@ func (o operation) options() []any {
 		}
 	case "get":
 		names = []string{"select", "expand"}
-	case "update", "delete":
+	case "upload":
+		names = []string{"ifMatch"}
+		if o.typeName == "attachmentSession" {
+			names = []string{"contentRange"}
+		}
+	case "update", "delete", "discard":
 		if o.hasETag() {
 			names = []string{"ifMatch"}
 		}
@@ -259,8 +291,17 @@ func (o operation) responses() fields {
 			out = answer("200", "The entity as it is now.", json(o.typeName))
 		}
 		out = append(out, answer("204", "It is done.", nil)...)
-	case "delete":
+	case "delete", "discard":
 		out = answer("204", "It is gone.", nil)
+	case "download":
+		out = answer("200", "The bytes.", mediaContent("application/octet-stream", binary()))
+	case "createUploadSession":
+		out = answer("201", "The session, at whose uploadUrl the bytes are expected.", json("uploadSession"))
+	case "upload":
+		out = answer("204", "The attachment has these bytes.", nil)
+		if o.typeName == "attachmentSession" {
+			out = append(answer("200", "The bytes are there, and more are expected.", json("uploadSession")), answer("201", "The attachment is complete.", nil)...)
+		}
 	case "batch":
 		out = answer("200", "The answers.", json("batchResponse"))
 	case "metadata":
@@ -282,6 +323,12 @@ func (o operation) security() []any {
 	}
 	switch {
 	case o.route.NoToken:
+	case o.route.Secret: // or nothing at all
+		add("delegated", o.route.Delegated)
+		if o.names[0] == "users" {
+			add("application", o.route.Application)
+			out = append(out, fields{})
+		}
 	case o.route.Open:
 		out = sequence(fields{{"delegated", sequence()}}, fields{{"application", sequence()}})
 	default:

@@ -36,7 +36,7 @@ func TestRoutePermissions(t *testing.T) {
 	t.Parallel()
 	for _, r := range graph.Routes() {
 		want := r
-		want.Directory, want.Open, want.NoToken = false, false, false
+		want.Directory, want.Open, want.NoToken, want.Secret = false, false, false, false
 		switch {
 		case r.Path == "/$batch": // whose parts are asked one by one
 			want.Open, want.Delegated, want.Application = true, nil, nil
@@ -66,6 +66,9 @@ func TestRoutePermissions(t *testing.T) {
 		case r.Path == "/users/{user}/translateExchangeIds":
 			want.Delegated = []string{"User.Read", "User.ReadWrite", "User.ReadBasic.All", "User.Read.All"}
 			want.Application = []string{"User.ReadBasic.All", "User.Read.All"}
+		case strings.Contains(r.Path, "/attachmentSessions"): // to read one is to hold its secret
+			want.Delegated, want.Application = []string{"Tasks.ReadWrite"}, []string{"Tasks.ReadWrite.All"}
+			want.Secret = strings.Contains(r.Path, "{session}") && r.Method != "PATCH"
 		case r.Method == "GET":
 			want.Delegated, want.Application = []string{"Tasks.Read", "Tasks.ReadWrite"}, []string{"Tasks.Read.All", "Tasks.ReadWrite.All"}
 		default:
@@ -81,7 +84,7 @@ func TestRoutePermissions(t *testing.T) {
 // that the specification collects from Microsoft's list.
 func TestPermissionsAsDocumented(t *testing.T) {
 	t.Parallel()
-	parameters := strings.NewReplacer("{l}", "{list}", "{t}", "{task}", "{c}", "{item}", "{r}", "{item}", "{g}", "{item}", "Languages()", "Languages", "Zones()", "Zones")
+	parameters := strings.NewReplacer("{l}", "{list}", "{t}", "{task}", "{c}", "{item}", "{r}", "{item}", "{g}", "{item}", "Languages()", "Languages", "Zones()", "Zones", "{a}", "{attachment}", "{s}", "{session}")
 	rows := regexp.MustCompile("(?m)^\\| (\\w+) \\| `((?:todo/|outlook)[^`]*)` \\|.*\\| ([^|]*) \\| ([^|]*) \\|$").FindAllStringSubmatch(string(specFile(t, "surface.md")), -1)
 	compared := 0
 	for _, r := range graph.Routes() {
@@ -156,7 +159,7 @@ func targets(r graph.RouteInfo, adele, bob *world) []target {
 		out = []target{{"no user", "own", true, "", nil}}
 	}
 	foreign := map[string]string{}
-	for _, p := range []string{"item", "task", "list"} { // from the end, so that all before it is the caller's own
+	for _, p := range []string{"session", "attachment", "item", "task", "list"} { // from the end, so that all before it is the caller's own
 		if strings.Contains(r.Path, "{"+p+"}") {
 			foreign[p] = bob.ids[p]
 			out = append(out, target{"foreign " + p, "", true, "/me", maps.Clone(foreign)})
@@ -191,9 +194,11 @@ func outcomeOf(r graph.RouteInfo, h holder, to target, profile string) outcome {
 		return outcome{404, "UnknownError"}
 	case to.name == "foreign item" && r.Method == "DELETE" && strings.Contains(r.Path, "/extensions"): // which is not there
 		return outcome{status: 2}
+	case to.mailbox == "" && profile == "strict" && isUploadPath(r):
+		return outcome{404, "UnknownError"}
 	case to.mailbox == "":
 		return outcome{404, "ErrorItemNotFound"}
-	case to.mailbox == "own" && profile == "strict" && strings.HasSuffix(r.Path, "/todo"):
+	case to.mailbox == "own" && profile == "strict" && (strings.HasSuffix(r.Path, "/todo") || isUploadPath(r)):
 		return outcome{404, "UnknownError"}
 	case to.mailbox == "own":
 		return outcome{status: 2}
@@ -207,6 +212,12 @@ func outcomeOf(r graph.RouteInfo, h holder, to target, profile string) outcome {
 		return outcome{400, "invalidRequest"}
 	}
 	return denied
+}
+
+// isUploadPath says whether the real service does not know a request to an upload
+// session.
+func isUploadPath(r graph.RouteInfo) bool {
+	return strings.HasSuffix(r.Path, "{session}") && (r.Method == "GET" || r.Method == "PUT") || strings.HasSuffix(r.Path, "{session}/content") && r.Method == "GET"
 }
 
 // fill makes a list, a task, a step and linked resources in a mailbox, whose
@@ -227,6 +238,10 @@ func (w *world) fill(r graph.RouteInfo, mark string) {
 	}
 	for _, url := range []string{listURL, taskURL} {
 		w.must("", "POST", url+"/extensions", map[string]any{"extensionName": mark + ".extension", "x": mark})
+	}
+	if strings.Contains(r.Path, "/attachment") {
+		w.newFile(mark+" file", "application/json", 5)
+		w.newSession(1)
 	}
 	w.ids["item"] = w.ids["link"]
 	if strings.Contains(r.Path, "/masterCategories") {
@@ -249,7 +264,10 @@ func (w *world) fill(r graph.RouteInfo, mark string) {
 func (w *world) content() string {
 	w.t.Helper()
 	var out strings.Builder
-	for _, url := range []string{"/v1.0/me", listsURL, "/v1.0/linkedResources", listsURL + "/Tasks/tasks", tasksURL, categoriesURL, "/v1.0/me/mailboxSettings"} {
+	for _, url := range []string{"/v1.0/me", listsURL, "/v1.0/linkedResources", listsURL + "/Tasks/tasks", tasksURL, categoriesURL, "/v1.0/me/mailboxSettings", filesURL, filesURL + "/{attachment}", taskURL + "/attachmentSessions"} {
+		if strings.Contains(url, "attachment") && w.ids["attachment"] == "" {
+			continue
+		}
 		r := w.send(call{Method: "GET", URL: url})
 		if strings.Contains(r.raw, "nextLink") {
 			w.t.Fatalf("GET %s: there is more than a page", url)
@@ -277,7 +295,7 @@ func requestOf(r graph.RouteInfo, to target, own map[string]string) call {
 	if rest, ok := strings.CutPrefix(path, "/users/{user}"); ok {
 		path = to.path + rest
 	}
-	for _, p := range []string{"list", "task", "item"} {
+	for _, p := range []string{"list", "task", "item", "attachment", "session"} {
 		id, ok := to.ids[p]
 		if !ok {
 			id = own[p]
@@ -289,13 +307,17 @@ func requestOf(r graph.RouteInfo, to target, own map[string]string) call {
 		"user": `{"givenName": "Changed"}`, "todoTaskList": `{"displayName": "Changed"}`, "todoTask": `{"title": "Changed"}`,
 		"checklistItem": `{"displayName": "Changed"}`, "linkedResource": `{"applicationName": "Changed"}`,
 		"outlookCategory": `{"displayName": "Changed", "color": "preset5"}`, "mailboxSettings": `{"dateFormat": "Changed"}`,
-		"convertIdResult":   `{"inputIds": ["x"], "sourceIdType": "restId", "targetIdType": "restId"}`,
-		"openTypeExtension": map[string]string{"POST": `{"extensionName": "Changed"}`, "PATCH": `{"changed": true}`}[r.Method],
+		"convertIdResult":    `{"inputIds": ["x"], "sourceIdType": "restId", "targetIdType": "restId"}`,
+		"openTypeExtension":  map[string]string{"POST": `{"extensionName": "Changed"}`, "PATCH": `{"changed": true}`}[r.Method],
+		"taskFileAttachment": `{"name": "Changed", "contentBytes": "Ingi"}`, "uploadSession": `{"attachmentInfo": {"name": "Changed", "size": 1}}`, "attachmentSession": `{}`,
 	}
 	c := call{Method: r.Method, URL: "/v1.0" + path}
 	if r.Method == "POST" || r.Method == "PATCH" {
 		name, _ := bodyType(r.Method, r.Path)
 		c.Body = json.RawMessage(bodies[name])
+	}
+	if r.Method == "PUT" {
+		c.Body, c.Headers = json.RawMessage("1"), map[string]string{"Content-Range": "bytes 0-0/1"}
 	}
 	return c
 }

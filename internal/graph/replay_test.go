@@ -246,6 +246,7 @@ const (
 	linksURL = taskURL + "/linkedResources"
 
 	categoriesURL = "/v1.0/me/outlook/masterCategories"
+	filesURL      = taskURL + "/attachments"
 )
 
 // An address is a URL of the collections, with our placeholders for its ids.
@@ -264,11 +265,11 @@ func parseAddress(url string) address {
 	}
 	path, query, _ := strings.Cut(url, "?")
 	segments := strings.Split(strings.TrimSuffix(path, "/"), "/")
-	parameter := map[string]string{"users": "{user}", "lists": "{list}", "tasks": "{task}", "checklistitems": "{item}", "linkedresources": "{item}", "mastercategories": "{item}", "extensions": "{item}"}
+	parameter := map[string]string{"users": "{user}", "lists": "{list}", "tasks": "{task}", "checklistitems": "{item}", "linkedresources": "{item}", "mastercategories": "{item}", "extensions": "{item}", "attachments": "{attachment}", "attachmentsessions": "{session}"}
 	names := slices.Clone(segments)
 	for i := 1; i < len(segments); i++ {
 		p, ok := parameter[strings.ToLower(names[i-1])]
-		if names[i] = strings.TrimSuffix(names[i], "()"); !ok || names[i] == "delta" || names[i] == "$count" || names[i] == "lists" {
+		if names[i] = strings.TrimSuffix(names[i], "()"); !ok || names[i] == "delta" || names[i] == "$count" || names[i] == "lists" || strings.EqualFold(names[i], "createUploadSession") {
 			continue
 		}
 		if names[i] = p; p != "{list}" || !strings.EqualFold(segments[i], "Tasks") { // which is an alias
@@ -325,7 +326,7 @@ func (a address) request(method string) string {
 // lines are replayed.
 func unserved() []string {
 	return []string{
-		"me/tasks", "subscriptions", "attachment", "messages", "groups",
+		"me/tasks", "subscriptions", "messages", "groups",
 		"calendarView", "uploadUrl", "notificationUrl", "login.microsoftonline.com",
 	}
 }

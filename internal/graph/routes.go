@@ -29,6 +29,9 @@ var (
 	outlookRead  = &permission{[]string{"User.Read"}, nil, false}
 	supported    = &permission{[]string{"User.Read", "User.Read.All", "User.ReadBasic.All"}, []string{"User.Read.All", "User.ReadBasic.All"}, false}
 	translate    = &permission{userRead.delegated, userRead.application, false}
+	// The id of an upload session is a secret, which opens the session alone; a
+	// token that is good has to have the permission all the same.
+	uploadSecret = &permission{tasksWrite.delegated, tasksWrite.application, false}
 
 	noToken = &permission{} // nothing is asked for, not even a token
 )
@@ -108,6 +111,25 @@ func routes() []route {
 		{"GET", task + "/extensions/{item}", tasksRead, (*Server).getExtension},
 		{"PATCH", task + "/extensions/{item}", tasksWrite, (*Server).patchExtension},
 		{"DELETE", task + "/extensions/{item}", tasksWrite, (*Server).deleteExtension},
+		{"GET", task + "/attachments", tasksRead, (*Server).listAttachments},
+		{"POST", task + "/attachments", tasksWrite, (*Server).createAttachment},
+		{"GET", task + "/attachments/$count", tasksRead, (*Server).countAttachments},
+		{"POST", task + "/attachments/createUploadSession", tasksWrite, (*Server).createUploadSession},
+		{"GET", task + "/attachments/{attachment}", tasksRead, (*Server).getAttachment},
+		{"DELETE", task + "/attachments/{attachment}", tasksWrite, (*Server).deleteAttachment},
+		{"GET", task + "/attachments/{attachment}/$value", tasksRead, (*Server).getAttachmentValue},
+		{"PUT", task + "/attachments/{attachment}/$value", tasksWrite, (*Server).putAttachmentValue},
+		{"DELETE", task + "/attachments/{attachment}/$value", tasksWrite, (*Server).deleteAttachmentValue},
+
+		{"GET", task + "/attachmentSessions", tasksWrite, (*Server).listUploadSessions}, // which shows the secrets
+		{"GET", task + "/attachmentSessions/$count", tasksWrite, (*Server).countUploadSessions},
+		{"GET", task + "/attachmentSessions/{session}", uploadSecret, (*Server).getUploadSession},
+		{"PATCH", task + "/attachmentSessions/{session}", tasksWrite, (*Server).getUploadSession},
+		{"PUT", task + "/attachmentSessions/{session}", uploadSecret, (*Server).putSlice},
+		{"DELETE", task + "/attachmentSessions/{session}", uploadSecret, (*Server).deleteUploadSession},
+		{"GET", task + "/attachmentSessions/{session}/content", uploadSecret, (*Server).getUploadContent},
+		{"PUT", task + "/attachmentSessions/{session}/content", uploadSecret, (*Server).putSlice},
+		{"DELETE", task + "/attachmentSessions/{session}/content", uploadSecret, (*Server).deleteUploadSession},
 
 		{"GET", "/linkedResources", tasksRead, (*Server).listOwnLinkedResources},
 		{"POST", "/linkedResources", tasksWrite, (*Server).createOwnLinkedResource},
@@ -145,6 +167,7 @@ type node struct {
 	param   *node            // what follows when the segment is an id
 	named   bool             // it is the parameter of a function, which stands in parentheses with its name
 	routes  map[string]*route
+	cast    string // the name of a type that may stand after it and changes nothing
 }
 
 // newTree puts the routes into a tree, for a look-up in one walk.
@@ -160,6 +183,12 @@ func newTree(routes []route) *node {
 		n.routes[routes[i].method] = &routes[i]
 	}
 	root.literal["me"] = root.literal["users"].param
+	attachments := root
+	for _, segment := range []string{"users", "{user}", "todo", "lists", "{list}", "tasks", "{task}", "attachments"} {
+		attachments = attachments.child(segment)
+	}
+	attachments.cast = taskFileAttachment
+	attachments.child("{attachment}").cast = taskFileAttachment
 	return root
 }
 
@@ -221,6 +250,8 @@ func (n *node) find(path string, self string) (m match, err error) {
 	for i, s := range segments {
 		next := n.literal[strings.ToLower(s.Name)]
 		switch {
+		case n.cast != "" && s.Raw != s.Name && strings.EqualFold(s.Name, n.cast):
+			continue
 		case next != nil && !s.Key && s.KeyName == "":
 			if i == 0 && strings.EqualFold(s.Name, "me") {
 				m.params["user"] = self

@@ -125,7 +125,7 @@ func (p *player) exchange(q txtar.File, a *txtar.File) {
 			p.t.Fatalf("%s: header %s: %s", q.Name, name, diff)
 		}
 	}
-	if diff := p.match(pretty(p.t, got.Body.Bytes()), strings.TrimSpace(wantBody)); diff != "" {
+	if diff := p.match(pretty(p.t, got), strings.TrimSpace(wantBody)); diff != "" {
 		p.t.Fatalf("%s: %s", q.Name, diff)
 	}
 }
@@ -251,6 +251,7 @@ func (p *player) abstract(s string) string {
 
 var (
 	opaque  = regexp.MustCompile(`[-\w]{23}=|[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	secrets = regexp.MustCompile(`/attachmentSessions/([-\w]{43})`)
 	links   = regexp.MustCompile(`\$(?:skip|delta)token=([-\w]+\.[-\w]+)`)
 	etags   = regexp.MustCompile(`W/\\?"([A-Za-z0-9+/=]{24})\\?"`)
 	unnamed = regexp.MustCompile(`("(?:client-)?request-id": ")[^"]*"`)
@@ -258,12 +259,16 @@ var (
 	newline = regexp.MustCompile(`\n\s+`)
 )
 
-// pretty indents a body and takes out what is new in every answer. What fits
-// on a line stands on one.
-func pretty(t *testing.T, body []byte) string {
+// pretty indents a body of JSON and takes out what is new in every answer. What
+// fits on a line stands on one. Other bodies are as they are.
+func pretty(t *testing.T, got *httptest.ResponseRecorder) string {
 	t.Helper()
+	body := got.Body.Bytes()
 	if len(body) == 0 {
 		return ""
+	}
+	if !strings.HasPrefix(got.Header().Get("Content-Type"), "application/json") {
+		return string(body)
 	}
 	var b bytes.Buffer
 	if err := json.Indent(&b, body, "", "  "); err != nil {
@@ -285,7 +290,7 @@ func pretty(t *testing.T, body []byte) string {
 
 // record writes an answer into a, with the headers that a names already.
 func (p *player) record(got *httptest.ResponseRecorder, a *txtar.File, names []string) {
-	body := pretty(p.t, got.Body.Bytes())
+	body := pretty(p.t, got)
 	var out strings.Builder
 	header, _ := cutHeader(string(a.Data))
 	keys := slices.Sorted(func(yield func(string) bool) {
@@ -309,7 +314,12 @@ func (p *player) record(got *httptest.ResponseRecorder, a *txtar.File, names []s
 			p.name(m[1], "token", new([]string))
 		}
 	}
-	for _, v := range opaque.FindAllString(body, -1) {
+	for _, m := range secrets.FindAllStringSubmatch(body, -1) {
+		if !p.knows(m[1]) {
+			p.name(m[1], "session", &names)
+		}
+	}
+	for _, v := range opaque.FindAllString(out.String(), -1) {
 		if !p.knows(v) {
 			p.name(v, "id", &names)
 		}

@@ -15,7 +15,7 @@ var idEncoding = base64.NewEncoding("-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcde
 // which like Graph's ids ends in "=".
 const idLength = 24
 
-// NewID makes the id of a list or a task: the microsecond of the transaction
+// NewID makes the id of a list, a task or an attachment: the microsecond of the transaction
 // in seven bytes, two of a counter, then eight random ones. Ids sort by their
 // time of creation, those of one microsecond in the order in which they are made.
 func (tx *Tx) NewID() string {

@@ -38,6 +38,8 @@ const (
 	FailedDependency                   // a part of a batch whose dependency has failed
 	AnswerTooLarge                     // an answer that has no room among those of its batch
 	Unavailable                        // the server is stopping, or the database does not answer
+	InvalidSlice                       // a Content-Range that makes no sense, or a body that is not it
+	InvalidStart                       // a part of an upload that does not begin where it has to go on
 )
 
 // An Error is a failure whose message may be shown to the client.

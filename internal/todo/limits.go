@@ -14,6 +14,13 @@ const (
 	MaxExtension       = 65_536    // bytes of one open extension as JSON
 	MaxInterval        = 9_999     // days, weeks, months or years between occurrences
 	MaxOccurrences     = 99_999    // occurrences of a numbered series
+
+	MaxAttachment      = 25 << 20 // bytes of a file (Graph's own limit)
+	MaxSmallAttachment = 3 << 20  // bytes of a file that a POST brings (Graph's own limit)
+	MaxAttachments     = 1_000    // files of one task, with those being uploaded
+	MaxAttachmentName  = 1_024    // characters of a file's name
+	MaxContentType     = 255      // characters of a file's content type
+	MaxUploadSessions  = 1_000    // open upload sessions of one mailbox
 )
 
 // Those of a mailbox beside its tasks.

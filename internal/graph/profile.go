@@ -26,6 +26,7 @@ type Profile struct {
 	SearchIsIgnored     bool // $search changes nothing (semantics §7: silent)
 	CountIsIgnored      bool // $count=true changes nothing (MT-S3)
 	DeltaTakesNoOptions bool // $top, $filter and a filtered $expand on delta are 400 (MT-S3, MT-S2)
+	OnlyTaskHooks       bool // subscriptions are to all tasks of one list, and to nothing else (change-notifications-overview)
 	NoBareTodo          bool // GET …/todo is a 404 UnknownError (beta-sdk-dotnet#217)
 }
 
@@ -36,7 +37,7 @@ func profiles() []Profile {
 		{
 			Name:              "strict",
 			OneLinkedResource: true, StrictWebURL: true, LinkIgnoresEmpty: true, StepPatchUnchecks: true, BrokenETagIs500: true,
-			RoutingHint: true, RangeStartIsInvalid: true, ForgetsRecurrence: true, NoBareTodo: true, PlainNextLinks: true, SelectIsRefused: true, SearchIsIgnored: true, CountIsIgnored: true, DeltaTakesNoOptions: true, PlainBatches: true, BadTokenIs400: true,
+			RoutingHint: true, RangeStartIsInvalid: true, ForgetsRecurrence: true, NoBareTodo: true, OnlyTaskHooks: true, PlainNextLinks: true, SelectIsRefused: true, SearchIsIgnored: true, CountIsIgnored: true, DeltaTakesNoOptions: true, PlainBatches: true, BadTokenIs400: true,
 		},
 	}
 }

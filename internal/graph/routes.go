@@ -24,6 +24,9 @@ var (
 	userWrite    = &permission{[]string{"User.ReadWrite"}, nil, true}
 	usersReadAll = &permission{[]string{"User.ReadBasic.All", "User.Read.All"}, []string{"User.ReadBasic.All", "User.Read.All"}, true}
 
+	// A subscription names the mailbox in its resource: the handler looks at whose.
+	subscriptionsRead = &permission{tasksRead.delegated, tasksRead.application, false}
+
 	noToken = &permission{} // nothing is asked for, not even a token
 )
 
@@ -94,6 +97,14 @@ func routes() []route {
 		{"GET", "/linkedResources/{item}", tasksRead, (*Server).getOwnLinkedResource},
 		{"PATCH", "/linkedResources/{item}", tasksWrite, (*Server).patchOwnLinkedResource},
 		{"DELETE", "/linkedResources/{item}", tasksWrite, (*Server).deleteOwnLinkedResource},
+
+		{"GET", "/subscriptions", subscriptionsRead, (*Server).listSubscriptions},
+		{"POST", "/subscriptions", subscriptionsRead, (*Server).createSubscription},
+		{"GET", "/subscriptions/{subscription}", subscriptionsRead, (*Server).getSubscription},
+		{"PATCH", "/subscriptions/{subscription}", subscriptionsRead, (*Server).patchSubscription},
+		{"DELETE", "/subscriptions/{subscription}", subscriptionsRead, (*Server).deleteSubscription},
+		{"POST", "/subscriptions/{subscription}/reauthorize", subscriptionsRead, (*Server).reauthorizeSubscription},
+		{"GET", "/subscriptions/getVapidPublicKey", subscriptionsRead, (*Server).getVapidPublicKey},
 	}
 }
 

@@ -121,6 +121,9 @@ type tables struct {
 	users      []property[todo.User]
 
 	task, list, step, link, extension, user *odata.Schema
+
+	subscriptions []property[Subscription]
+	subscription  *odata.Schema
 }
 
 var theTables = sync.OnceValue(func() *tables {
@@ -166,6 +169,8 @@ var theTables = sync.OnceValue(func() *tables {
 	}
 	t.users = userProperties()
 	t.user = schema("microsoft.graph.user", t.users)
+	t.subscriptions = subscriptionProperties()
+	t.subscription = schema("microsoft.graph.subscription", t.subscriptions)
 	return t
 })
 
@@ -284,3 +289,11 @@ func ExtensionRow(x *todo.Extension) odata.Row {
 
 // UserRow is a user as a filter sees it.
 func UserRow(u *todo.User) odata.Row { return Row[todo.User]{u, theTables().users} }
+
+// SubscriptionSchema is that of subscriptions.
+func SubscriptionSchema() *odata.Schema { return theTables().subscription }
+
+// SubscriptionRow is a subscription as a filter sees it.
+func SubscriptionRow(s *Subscription) odata.Row {
+	return Row[Subscription]{s, theTables().subscriptions}
+}

@@ -100,6 +100,8 @@ func bodyType(method, template string) (name string, collection bool) {
 		return "todoTask", last == "tasks" && method == "GET"
 	case "checklistitems":
 		return "checklistItem", !strings.HasSuffix(template, "}") && method == "GET"
+	case "subscriptions", "{subscription}":
+		return "subscription", last == "subscriptions" && method == "GET"
 	case "linkedresources":
 		return "linkedResource", !strings.HasSuffix(template, "}") && method == "GET"
 	}
@@ -247,7 +249,7 @@ func (m model) checkObject(typeName, path string, v any) []string {
 				out = append(out, fmt.Sprintf("%s: %v has not seven digits", at, value))
 			}
 			continue
-		case value == nil && typeName == "user": // the only type whose nulls are written
+		case value == nil && (typeName == "user" || typeName == "subscription"): // the only types whose nulls are written
 			continue
 		}
 		of := m.member(typeName, name)

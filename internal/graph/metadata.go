@@ -59,6 +59,7 @@ func container() []resource {
 		{"users", "EntitySet", "user"},
 		{"me", "Singleton", "user"},
 		{"linkedResources", "EntitySet", "linkedResource"},
+		{"subscriptions", "EntitySet", "subscription"},
 	}
 }
 
@@ -87,6 +88,7 @@ func entityTypes() []entityType {
 		{name: "extension", base: "entity", abstract: true, open: true},
 		{name: "linkedResource", base: "entity", properties: store.LinkedResourceSchema().Properties},
 		{name: "openTypeExtension", base: "extension", open: true, properties: store.ExtensionSchema().Properties},
+		{name: "subscription", base: "entity", properties: store.SubscriptionSchema().Properties},
 		{name: "todo", base: "entity", properties: todoMembers},
 		{name: "todoTask", base: "entity", properties: store.TaskSchema().Properties},
 		{name: "todoTaskList", base: "entity", properties: store.ListSchema().Properties},
@@ -145,6 +147,8 @@ func notNull(typeName, member string) bool {
 		return member == "dayOfMonth" || member == "interval" || member == "month"
 	case "recurrenceRange":
 		return member == "numberOfOccurrences"
+	case "subscription":
+		return member == "changeType" || member == "expirationDateTime" || member == "notificationUrl" || member == "resource"
 	case "todoTask":
 		switch member {
 		case "bodyLastModifiedDateTime", "createdDateTime", "importance", "isReminderOn", "lastModifiedDateTime", "status":
@@ -193,6 +197,9 @@ var metadata = sync.OnceValue(func() []byte {
 		w.line(`        <ReturnType Type="Collection(graph.%s)" />`, name)
 		w.line(`      </Function>`)
 	}
+	w.line(`      <Action Name="reauthorize" IsBound="true">`)
+	w.line(`        <Parameter Name="bindingParameter" Type="graph.subscription" />`)
+	w.line(`      </Action>`)
 	w.container()
 	w.line(`    </Schema>`)
 	w.line(`  </edmx:DataServices>`)

@@ -178,7 +178,7 @@ func TestMetadataProperties(t *testing.T) {
 	}
 	for typeName, schema := range map[string]*odata.Schema{
 		"todoTask": store.TaskSchema(), "todoTaskList": store.ListSchema(), "checklistItem": store.ChecklistItemSchema(),
-		"linkedResource": store.LinkedResourceSchema(), "openTypeExtension": store.ExtensionSchema(), "user": store.UserSchema(),
+		"linkedResource": store.LinkedResourceSchema(), "openTypeExtension": store.ExtensionSchema(), "user": store.UserSchema(), "subscription": store.SubscriptionSchema(),
 	} {
 		look(typeName, schema.Properties)
 	}
@@ -225,6 +225,10 @@ func TestMetadataAsGraph(t *testing.T) {
 		"todoTask/attachmentSessions":                later,
 		"todoTask/singleValueExtendedProperties":     later,
 		"todoTaskList/singleValueExtendedProperties": later,
+		"subscription/notificationContentType":       later,
+		"subscription/vapidPublicKey":                later,
+		"subscription/includeProperties":             later,
+		"subscription/webPushEncryptionSecret":       later,
 	}
 	for version, file := range map[string]string{"v1.0": "todo-v1.csdl.xml", "beta": "todo-beta.csdl.xml"} {
 		t.Run(version, func(t *testing.T) {

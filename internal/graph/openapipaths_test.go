@@ -49,7 +49,7 @@ type operation struct {
 func typesOf(segment string) string {
 	return map[string]string{
 		"users": "user", "me": "user", "todo": "todo", "lists": "todoTaskList", "tasks": "todoTask",
-		"checklistItems": "checklistItem", "linkedResources": "linkedResource",
+		"checklistItems": "checklistItem", "linkedResources": "linkedResource", "subscriptions": "subscription",
 	}[segment]
 }
 
@@ -62,9 +62,9 @@ func newOperation(path string, r graph.RouteInfo) operation {
 			segment, o.collection = "{"+name+"}", false
 			o.parameters = append(o.parameters, componentRef("parameters", name))
 			o.keyed = append(o.keyed, o.typeName)
-		case segment == "delta":
+		case segment == "delta", segment == "getVapidPublicKey":
 			o.names, o.keyed = append(o.names, segment), append(o.keyed, segment)
-			segment = "delta()"
+			segment += "()"
 		default:
 			o.names, o.keyed = append(o.names, segment), append(o.keyed, segment)
 			if name := typesOf(segment); name != "" {
@@ -85,8 +85,8 @@ func (o operation) kind() string {
 	switch {
 	case o.last() == "$count":
 		return "count"
-	case o.last() == "delta":
-		return "delta"
+	case o.last() == "delta", o.last() == "reauthorize", o.last() == "getVapidPublicKey":
+		return o.last()
 	case o.typeName == "":
 		return strings.Trim(o.path, "/$")
 	}
@@ -111,7 +111,7 @@ func (o operation) id() string {
 	switch kind := o.kind(); kind {
 	case "count":
 		return strings.Join(append(names, "GetCount"), ".")
-	case "delta":
+	case "delta", "reauthorize", "getVapidPublicKey":
 		return strings.Join(o.keyed, ".")
 	case "list", "get", "create", "update", "delete":
 		if len(names) == 0 {
@@ -130,6 +130,7 @@ func (o operation) fields() fields {
 		"list": "List entities of type " + o.typeName, "get": "Get a " + o.typeName, "create": "Create a " + o.typeName, "update": "Update a " + o.typeName,
 		"delete": "Delete a " + o.typeName, "count": "Count entities of type " + o.typeName, "delta": "What changed among entities of type " + o.typeName,
 		"": "What paths begin with", "metadata": "The types of the API", "batch": "Many requests in one",
+		"reauthorize": "Answer to reauthorizationRequired", "getVapidPublicKey": "The key for web push, on beta alone",
 	}[o.kind()]
 	out := fields{{"operationId", o.id()}, {"summary", summary}}
 	if o.typeName != "" {
@@ -160,7 +161,7 @@ func (o operation) options() []any {
 	case "get":
 		names = []string{"select", "expand"}
 	case "update", "delete":
-		if o.typeName != "user" {
+		if o.typeName != "user" && o.typeName != "subscription" {
 			names = []string{"ifMatch"}
 		}
 	}
@@ -205,6 +206,10 @@ func (o operation) responses() fields {
 		out = append(out, answer("204", "It is done.", nil)...)
 	case "delete":
 		out = answer("204", "It is gone.", nil)
+	case "reauthorize":
+		out = answer("204", "It is done.", nil)
+	case "getVapidPublicKey":
+		out = answer("200", "The key.", mediaContent("application/json", fields{{"type", "object"}, {"properties", fields{{"value", fields{{"type", "string"}}}}}}))
 	case "batch":
 		out = answer("200", "The answers.", json("batchResponse"))
 	case "metadata":
@@ -230,7 +235,7 @@ func (o operation) security() []any {
 		out = sequence(fields{{"delegated", sequence()}}, fields{{"application", sequence()}})
 	default:
 		add("delegated", o.route.Delegated)
-		if o.names[0] == "users" {
+		if o.names[0] == "users" || o.names[0] == "subscriptions" {
 			add("application", o.route.Application)
 		}
 	}

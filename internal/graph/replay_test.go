@@ -111,7 +111,7 @@ func newWorldIn(t *testing.T, dir, profile string, user duly.User) *world {
 	t.Helper()
 	clock := new(atomic.Int64)
 	begin := time.Date(2026, time.September, 24, 12, 0, 0, 0, time.UTC)
-	server, err := duly.New(t.Context(), duly.Config{DataDir: dir, Profile: profile, Now: func() time.Time {
+	server, err := duly.New(t.Context(), duly.Config{DataDir: dir, Profile: profile, WebhookAllow: allowReceiver(), Now: func() time.Time {
 		return begin.Add(time.Duration(clock.Add(1)) * time.Millisecond)
 	}})
 	if err != nil {
@@ -262,11 +262,11 @@ func parseAddress(url string) address {
 	}
 	path, query, _ := strings.Cut(url, "?")
 	segments := strings.Split(strings.TrimSuffix(path, "/"), "/")
-	parameter := map[string]string{"users": "{user}", "lists": "{list}", "tasks": "{task}", "checklistitems": "{item}", "linkedresources": "{item}"}
+	parameter := map[string]string{"users": "{user}", "lists": "{list}", "tasks": "{task}", "checklistitems": "{item}", "linkedresources": "{item}", "subscriptions": "{subscription}"}
 	names := slices.Clone(segments)
 	for i := 1; i < len(segments); i++ {
 		p, ok := parameter[strings.ToLower(names[i-1])]
-		if names[i] = strings.TrimSuffix(names[i], "()"); !ok || names[i] == "delta" || names[i] == "$count" || names[i] == "lists" {
+		if names[i] = strings.TrimSuffix(names[i], "()"); !ok || names[i] == "delta" || names[i] == "$count" || names[i] == "lists" || names[i] == "getVapidPublicKey" {
 			continue
 		}
 		if names[i] = p; p != "{list}" || !strings.EqualFold(segments[i], "Tasks") { // which is an alias
@@ -323,7 +323,7 @@ func (a address) request(method string) string {
 // lines are replayed.
 func unserved() []string {
 	return []string{
-		"me/tasks", "subscriptions", "attachment", "extensions", "outlook", "messages", "groups",
+		"me/tasks", "attachment", "extensions", "outlook", "messages", "groups",
 		"calendarView", "translateExchangeIds", "uploadUrl", "notificationUrl", "login.microsoftonline.com",
 	}
 }

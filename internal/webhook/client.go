@@ -209,6 +209,7 @@ func (c *Client) post(ctx context.Context, to, contentType string, body []byte) 
 	if err != nil {
 		return answer{}, errors.New("the URL is not understood")
 	}
+	r.Close = body == nil // nothing comes after a handshake for a while
 	r.Header.Set("Content-Type", contentType)
 	r.Header.Set("User-Agent", "Duly")
 	resp, err := c.http.Do(r)

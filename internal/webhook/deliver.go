@@ -24,7 +24,7 @@ func pause(failures int) time.Duration {
 
 // work is a lane's turn.
 func (s *Sender) work(ctx context.Context, l *lane) {
-	o := outcome{lane: l, good: true}
+	o := outcome{lane: l}
 	if l.lifecycle {
 		o.err = s.tellLifecycle(ctx, l, &o)
 	} else {
@@ -37,16 +37,17 @@ func (s *Sender) work(ctx context.Context, l *lane) {
 }
 
 // post calls an endpoint, and says whether it has taken what it was told.
-func (s *Sender) post(ctx context.Context, o *outcome, to string, notifications ...notification) (ok bool, err error) {
+func (s *Sender) post(ctx context.Context, l *lane, to string, notifications ...notification) (ok bool, err error) {
 	body, err := collection(notifications)
 	if err != nil {
 		return false, err
 	}
 	began := time.Now()
 	got, err := s.client.post(ctx, to, "application/json; charset=utf-8", body)
-	o.took = max(time.Since(began), 1)
-	if o.good = got.status/100 == 2; o.good {
-		return true, nil // whatever its body was
+	ok = got.status/100 == 2 // whatever its body was
+	s.called <- call{l, ok, max(time.Since(began), 1)}
+	if ok {
+		return true, nil
 	}
 	if err == nil {
 		err = fmt.Errorf("it answered %d", got.status)
@@ -84,7 +85,7 @@ func (s *Sender) tellChanges(ctx context.Context, l *lane, o *outcome) error {
 		}
 	}
 	if len(tell) > 0 {
-		ok, err := s.post(ctx, o, sub.NotificationURL, tell...)
+		ok, err := s.post(ctx, l, sub.NotificationURL, tell...)
 		if err != nil {
 			return err
 		}
@@ -180,7 +181,7 @@ func (s *Sender) tellLifecycle(ctx context.Context, l *lane, o *outcome) error {
 	if event == "" || o.sub.LifecycleURL == "" {
 		return nil
 	}
-	ok, err := s.post(ctx, o, o.sub.LifecycleURL, s.lifecycleNotification(&o.sub, event))
+	ok, err := s.post(ctx, l, o.sub.LifecycleURL, s.lifecycleNotification(&o.sub, event))
 	if err != nil || !ok && ctx.Err() != nil {
 		return err
 	}

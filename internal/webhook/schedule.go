@@ -24,7 +24,7 @@ type lane struct {
 
 	busy     bool // queued or running
 	endpoint *endpoint
-	pool     *pool // while it runs
+	pool     *pool // while it has a slot
 }
 
 // An endpoint is a host and a port.
@@ -109,12 +109,21 @@ func (s *schedule) dispatch(start func(*lane)) {
 	}
 }
 
-// release takes back the slot of a lane. took is 0 where nothing was sent.
+// done ends the turn of a lane.
+func (s *schedule) done(l *lane) {
+	if l.pool != nil { // it has called nobody
+		s.release(l, true, 0)
+	}
+	l.busy = false
+	s.running--
+}
+
+// release takes back the slot of a lane once its call is over: what comes after
+// keeps no endpoint busy. took is 0 where there was no call.
 func (s *schedule) release(l *lane, good bool, took time.Duration) {
 	e := l.endpoint
 	l.pool.free++
-	l.busy, l.endpoint, l.pool = false, nil, nil
-	s.running--
+	l.endpoint, l.pool = nil, nil
 	e.running--
 	if took > 0 {
 		e.slow = !good || took > quick

@@ -52,7 +52,15 @@ type Sender struct {
 	// The rest belongs to the goroutine of Run.
 	boxes map[string]*mailbox
 	schedule
+	called   chan call
 	finished chan outcome
+}
+
+// A call is a POST that is over.
+type call struct {
+	lane *lane
+	good bool // the endpoint has taken it
+	took time.Duration
 }
 
 // A mailbox is one with subscriptions.
@@ -73,7 +81,7 @@ type subscription struct {
 func NewSender(o Options) *Sender {
 	return &Sender{
 		db: o.DB, client: o.Client, tenant: o.TenantID, log: o.Log, now: o.Now, watch: o.DB.Watch(),
-		boxes: map[string]*mailbox{}, schedule: newSchedule(), finished: make(chan outcome),
+		boxes: map[string]*mailbox{}, schedule: newSchedule(), called: make(chan call), finished: make(chan outcome),
 	}
 }
 
@@ -101,6 +109,8 @@ func (s *Sender) Run(ctx context.Context) {
 			if err := s.poll(ctx); err != nil || len(s.boxes) > 0 { // otherwise there is nothing to wait for
 				poll.Reset(pollInterval())
 			}
+		case c := <-s.called:
+			s.release(c.lane, c.good, c.took)
 		case o := <-s.finished:
 			s.finish(ctx, o)
 		}
@@ -108,8 +118,12 @@ func (s *Sender) Run(ctx context.Context) {
 	}
 	defer time.AfterFunc(stopTimeout, cancel).Stop()
 	for s.running > 0 {
-		o := <-s.finished
-		s.release(o.lane, o.good, o.took)
+		select {
+		case c := <-s.called:
+			s.release(c.lane, c.good, c.took)
+		case o := <-s.finished:
+			s.done(o.lane)
+		}
 	}
 }
 
@@ -269,8 +283,6 @@ type outcome struct {
 	sub   store.Subscription // as it is now
 	gone  bool               // it is no more
 	more  bool               // there is more to tell
-	good  bool               // the endpoint answered well, or was not called
-	took  time.Duration      // of the call
 	read  int64              // the version up to which nothing is left to tell
 	retry time.Time          // of the lifecycle lane: not before
 	err   error              // of the database
@@ -279,7 +291,7 @@ type outcome struct {
 // finish takes in what became of a lane's turn.
 func (s *Sender) finish(ctx context.Context, o outcome) {
 	l := o.lane
-	s.release(l, o.good, o.took)
+	s.done(l)
 	if o.err != nil {
 		s.failed(ctx, "telling a subscription", o.err)
 		l.wanted = true // when poll comes by

@@ -263,7 +263,7 @@ func (db *DB) SubscriptionsOf(ctx context.Context, app string, limit int) ([]Sub
 		switch {
 		case err == nil:
 			out = append(out, s)
-		case err == todo.ErrNotFound:
+		case errors.Is(err, todo.ErrNotFound):
 			err = db.Update(ctx, As{User: e.user, App: app}, func(tx *Tx) error {
 				return tx.DeleteSubscription(Subscription{ID: e.id, App: app, Creator: app})
 			})

@@ -161,15 +161,9 @@ func (s *Server) decodeSubscription(v jsonValue) (sub store.Subscription, expire
 	if d.err != nil {
 		return sub, end.V, d.err
 	}
-	for _, m := range []struct {
-		name string
-		sent bool
-	}{
-		{"changeType", changeType.V != ""}, {"notificationUrl", notificationURL.V != ""},
-		{"resource", resource.V != ""}, {"expirationDateTime", end.Has()},
-	} {
-		if !m.sent {
-			return sub, end.V, todo.Errorf(todo.Invalid, m.name, "The property '%s' is required and must not be empty.", m.name)
+	for i, sent := range []bool{changeType.V != "", notificationURL.V != "", resource.V != "", end.Has()} {
+		if !sent {
+			return sub, end.V, missingMember([]string{"changeType", "notificationUrl", "resource", "expirationDateTime"}[i])
 		}
 	}
 	if sub.Ops, err = parseChangeType(changeType.V); err != nil {
@@ -195,6 +189,10 @@ func (s *Server) decodeSubscription(v jsonValue) (sub store.Subscription, expire
 		err = s.webhook.CheckURL("lifecycleNotificationUrl", sub.LifecycleURL)
 	}
 	return sub, end.V, err
+}
+
+func missingMember(member string) error {
+	return todo.Errorf(todo.Invalid, member, "The property '%s' is required and must not be empty.", member)
 }
 
 // parseChangeType reads a list of operations, in any case.
@@ -306,7 +304,7 @@ func (s *Server) patchSubscription(r *request) error {
 		return d.err
 	}
 	if !end.Has() && (end.Set || !url.Has()) {
-		return todo.Errorf(todo.Invalid, "expirationDateTime", "The property 'expirationDateTime' is required and must not be empty.")
+		return missingMember("expirationDateTime")
 	}
 	var sub store.Subscription
 	load := func(tx *store.Tx) (err error) { sub, err = r.subscription(tx, id); return err }

@@ -352,6 +352,10 @@ func certificate(t *testing.T, host string, until time.Time) (tls.Certificate, *
 func TestHostileEndpoints(t *testing.T) {
 	t.Parallel()
 	forbidden, count := countConnections(t)
+	var bomb bytes.Buffer
+	z := gzip.NewWriter(&bomb)
+	z.Write(make([]byte, 16<<20))
+	z.Close()
 	text := func(status int, contentType, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", contentType)
@@ -404,11 +408,7 @@ func TestHostileEndpoints(t *testing.T) {
 		{"gzip bomb", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain")
 			w.Header().Set("Content-Encoding", "gzip")
-			var b bytes.Buffer
-			z := gzip.NewWriter(&b)
-			z.Write(make([]byte, 64<<20))
-			z.Close()
-			w.Write(b.Bytes())
+			w.Write(bomb.Bytes())
 		}, notToken},
 		{"huge headers", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Long", strings.Repeat("x", 1<<20))

@@ -259,6 +259,21 @@ func TestLifecycle(t *testing.T) {
 	})
 }
 
+// An endpoint that was allowed once, and is no more, is not called.
+func TestClosedSince(t *testing.T) {
+	hook := &endpoint{}
+	inBubble(t, hosts{"hook": hook, "10.0.0.1": hook}, func(t *testing.T, r *rig) {
+		for _, url := range []string{"http://hook/", "https://10.0.0.1/"} {
+			sub := r.subscribe(func(s *store.Subscription) { s.NotificationURL = url })
+			r.addTask("a")
+			synctest.Wait()
+			if row, err := r.row(sub); err != nil || row.Attempts != 1 || len(hook.callTimes()) != 0 {
+				t.Errorf("%s: %+v, %v, %d calls", url, row.Delivery, err, len(hook.callTimes()))
+			}
+		}
+	})
+}
+
 // The end of a list comes after the changes that were waiting.
 func TestListDeleted(t *testing.T) {
 	for _, lifecycle := range []string{"https://life/", ""} {

@@ -81,7 +81,7 @@ func form(kind todo.Kind) answerForm {
 		return answerForm{status: 400, code: "ValidationError"}
 	case todo.EndpointTimedOut:
 		return answerForm{status: 400, code: "InvalidRequest"}
-	case todo.TooManySubscriptions:
+	case todo.SubscriptionLimit:
 		return answerForm{status: 403, code: "ExtensionError"}
 	case todo.TooManyRequests:
 		return answerForm{status: 429, code: "TooManyRequests"}

@@ -127,7 +127,7 @@ func (tx *Tx) Subscriptions() ([]Subscription, error) {
 
 // InsertSubscription writes a new subscription, whose notifications begin with
 // the next change of the mailbox. The error is of the kind
-// todo.TooManySubscriptions at the limit.
+// todo.SubscriptionLimit at the limit.
 func (tx *Tx) InsertSubscription(s *Subscription) error {
 	if err := tx.DropExpiredSubscriptions(); err != nil {
 		return err
@@ -160,9 +160,9 @@ func (tx *Tx) roomForSubscription(app string) error {
 	case err != nil:
 		return err
 	case ofApp >= todo.MaxSubscriptionsOfApp:
-		return todo.Errorf(todo.TooManySubscriptions, "", "The application has the %d subscriptions to this mailbox that are allowed.", todo.MaxSubscriptionsOfApp)
+		return todo.Errorf(todo.SubscriptionLimit, "", "The application has the %d subscriptions to this mailbox that are allowed.", todo.MaxSubscriptionsOfApp)
 	case all >= todo.MaxSubscriptions:
-		return todo.Errorf(todo.TooManySubscriptions, "", "There are the %d subscriptions to this mailbox that are allowed.", todo.MaxSubscriptions)
+		return todo.Errorf(todo.SubscriptionLimit, "", "There are the %d subscriptions to this mailbox that are allowed.", todo.MaxSubscriptions)
 	}
 	return nil
 }

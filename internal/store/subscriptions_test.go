@@ -140,7 +140,7 @@ func TestSubscriptionDirectory(t *testing.T) {
 		}
 	}
 	_, err = insert("one more", u.ID, time.Hour)
-	if e, ok := errors.AsType[*todo.Error](err); !ok || e.Kind != todo.TooManySubscriptions {
+	if e, ok := errors.AsType[*todo.Error](err); !ok || e.Kind != todo.SubscriptionLimit {
 		t.Errorf("one more than the mailbox takes: %v", err)
 	}
 	now = now.Add(time.Hour)

@@ -132,7 +132,13 @@ type caller struct {
 
 func newCaller(tb testing.TB) *caller {
 	tb.Helper()
-	s, err := duly.New(tb.Context(), duly.Config{DataDir: tb.TempDir()})
+	return newCallerWith(tb, duly.Config{DataDir: tb.TempDir()})
+}
+
+// newCallerWith makes a server with a configuration, and a user who calls it.
+func newCallerWith(tb testing.TB, config duly.Config) *caller {
+	tb.Helper()
+	s, err := duly.New(tb.Context(), config)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -141,7 +147,14 @@ func newCaller(tb testing.TB) *caller {
 			tb.Error(err)
 		}
 	})
-	u, err := s.AddUser(tb.Context(), duly.User{UserPrincipalName: "adele@example.org"})
+	return (&caller{server: s}).as(tb, "adele@example.org")
+}
+
+// as makes another user of the same server.
+func (c *caller) as(tb testing.TB, name string) *caller {
+	tb.Helper()
+	s := c.server
+	u, err := s.AddUser(tb.Context(), duly.User{UserPrincipalName: name})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/duly-todo/duly/internal/graph"
 	"github.com/duly-todo/duly/internal/store"
+	"github.com/duly-todo/duly/internal/webhook"
 )
 
 // Config says how to run a [Server]. Its zero value keeps everything in memory.
@@ -39,6 +40,12 @@ type Config struct {
 	// Empty means friendly.
 	Profile string
 
+	// WebhookAllow are the hosts, by name or address, and the ranges of addresses
+	// that notification URLs may lead to beyond public addresses over https. A
+	// host that is listed may also be spoken to over plain http. Requests to them
+	// come from this server, and any caller with a token can ask for them.
+	WebhookAllow []string
+
 	// Now tells the time; time.Now if nil.
 	Now func() time.Time
 
@@ -51,12 +58,12 @@ var ErrNoData = errors.New("there is no data of Duly's")
 
 // Validate says what is wrong with the values of c. It touches no files.
 func (c Config) Validate() error {
-	_, err := c.check()
+	_, _, err := c.check()
 	return err
 }
 
 // check completes c and says what is wrong with it.
-func (c *Config) check() (graph.Profile, error) {
+func (c *Config) check() (profile graph.Profile, allow webhook.Allow, err error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -66,10 +73,14 @@ func (c *Config) check() (graph.Profile, error) {
 	if c.BaseURL != "" {
 		u, err := url.Parse(c.BaseURL)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-			return graph.Profile{}, fmt.Errorf("the base URL %q must be a scheme and a host, such as https://todo.example.org", c.BaseURL)
+			return profile, allow, fmt.Errorf("the base URL %q must be a scheme and a host, such as https://todo.example.org", c.BaseURL)
 		}
 	}
-	return graph.ParseProfile(c.Profile)
+	if allow, err = webhook.ParseAllow(c.WebhookAllow); err != nil {
+		return profile, allow, err
+	}
+	profile, err = graph.ParseProfile(c.Profile)
+	return profile, allow, err
 }
 
 // database is the file of the database, whose folder it makes.

@@ -19,6 +19,7 @@ import (
 	"github.com/duly-todo/duly/internal/graph"
 	"github.com/duly-todo/duly/internal/store"
 	"github.com/duly-todo/duly/internal/todo"
+	"github.com/duly-todo/duly/internal/webhook"
 )
 
 // Server is a running To Do service. Its methods may be called from many goroutines.
@@ -28,13 +29,16 @@ type Server struct {
 	graph *graph.Server
 	log   *slog.Logger
 	now   func() time.Time
+
+	stop    context.CancelFunc // of the sender of notifications
+	stopped chan struct{}      // closed when it has
 }
 
 // New opens the data that c names, brings its schema up to date, and returns a
 // server for it. The caller must Close it. The error is [ErrNoData] where
 // c.Existing asks for data and there is none.
 func New(ctx context.Context, c Config) (*Server, error) {
-	profile, err := c.check()
+	profile, allow, err := c.check()
 	if err != nil {
 		return nil, err
 	}
@@ -50,17 +54,30 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	pushKey, err := keys.WebPushKey()
+	if err != nil {
+		return nil, err
+	}
 	db, err := store.Open(ctx, path, c.Now)
 	if err != nil {
 		return nil, err
 	}
-	return &Server{
-		db: db, keys: keys, log: c.Log, now: c.Now,
+	hooks := webhook.NewClient(webhook.ClientOptions{Allow: allow})
+	sender := webhook.NewSender(webhook.Options{DB: db, Client: hooks, TenantID: keys.Tenant(), Log: c.Log, Now: c.Now})
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s := &Server{
+		db: db, keys: keys, log: c.Log, now: c.Now, stop: stop, stopped: make(chan struct{}),
 		graph: graph.New(graph.Options{
 			DB: db, Verifier: auth.NewVerifier(keys, db.UserExists, c.Now), Secret: secret, Log: c.Log, Now: c.Now,
 			Profile: profile, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies,
+			Webhook: hooks, WebPushKey: pushKey,
 		}),
-	}, nil
+	}
+	go func() {
+		defer close(s.stopped)
+		sender.Run(run)
+	}()
+	return s, nil
 }
 
 // openKeys loads the keys of a data folder, or makes some in memory.
@@ -89,8 +106,13 @@ func ownsHost(host string) bool {
 	return err != nil && !strings.Contains(host, ":") && host != "localhost" && !strings.HasSuffix(host, ".localhost")
 }
 
-// Close waits for the writes that have begun and closes the database.
-func (s *Server) Close() error { return s.db.Close() }
+// Close stops the notifications, those in flight within two seconds, waits for
+// the writes that have begun and closes the database.
+func (s *Server) Close() error {
+	s.stop()
+	<-s.stopped
+	return s.db.Close()
+}
 
 // A User is the owner of a mailbox.
 type User struct {

@@ -13,7 +13,7 @@ const module = "github.com/duly-todo/duly"
 func layers() []string {
 	return []string{
 		"internal/todo", "internal/todo/genzones", "internal/odata", "internal/odata/odatatest", "internal/store", "internal/datafile", "internal/auth",
-		"internal/certs", "internal/graph", "", "todotest", "cmd/duly",
+		"internal/certs", "internal/webhook", "internal/graph", "", "todotest", "cmd/duly",
 	}
 }
 
@@ -22,8 +22,9 @@ func onlyIn() map[string][]string {
 	return map[string][]string{
 		"zombiezen.com/go/sqlite":       {"internal/store"},
 		"database/sql":                  nil,
-		"net/http":                      {"internal/auth", "internal/graph", "", "todotest", "cmd/duly"},
+		"net/http":                      {"internal/auth", "internal/webhook", "internal/graph", "", "todotest", "cmd/duly"},
 		"github.com/alecthomas/kong":    {"cmd/duly"},
+		"code.dny.dev/ssrf":             {"internal/webhook"},
 		"github.com/go-jose/go-jose/v4": {"internal/auth"},
 
 		"golang.org/x/crypto/acme/autocert": {"internal/certs"},

@@ -25,6 +25,7 @@ type serveCommand struct {
 	TrustedProxy []proxy       `setting:"" placeholder:"CIDR" help:"Addresses of the reverse proxies whose X-Forwarded-Proto and -Host headers count; may be repeated."`
 	TLS          tlsFlags      `embed:""`
 	Profile      string        `setting:"" default:"friendly" enum:"friendly,strict" placeholder:"NAME" help:"friendly mends the defects of Microsoft's service, strict copies them to test clients against."`
+	WebhookAllow []webhookHost `setting:"" placeholder:"HOST" help:"Host names, addresses or ranges that notification URLs may lead to besides public addresses over https; over http too. May be repeated."`
 	Dev          bool          `setting:"" help:"Make a user for development, and print a token and commands to paste. On loopback addresses only."`
 	LogFormat    string        `setting:"" default:"text" enum:"text,json" placeholder:"FORM" help:"Form of the log on stderr: text or json."`
 	LogLevel     string        `setting:"" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Least level to log: debug, info (a line for each request), warn or error."`
@@ -111,6 +112,12 @@ func (s *serveCommand) config(log *slog.Logger) duly.Config {
 	for _, p := range s.TrustedProxy {
 		config.TrustedProxies = append(config.TrustedProxies, netip.Prefix(p))
 	}
+	for _, h := range s.WebhookAllow {
+		config.WebhookAllow = append(config.WebhookAllow, string(h))
+	}
+	if s.Dev {
+		config.WebhookAllow = append(config.WebhookAllow, "localhost", "127.0.0.0/8", "::1")
+	}
 	return config
 }
 
@@ -182,6 +189,8 @@ And this to list the tasks:
 
 %[5]s %[4]s/v1.0/me/todo/lists/Tasks/tasks \
   -H 'Authorization: Bearer %[3]s'
+
+Subscriptions may name notification URLs on localhost, over http too.
 
 `, user.UserPrincipalName, user.DisplayName, token, url, curl), nil
 }

@@ -87,6 +87,15 @@ func (p *proxy) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// webhookHost is where notifications may go.
+type webhookHost string
+
+// UnmarshalText leaves the check to the server's configuration.
+func (h *webhookHost) UnmarshalText(text []byte) error {
+	*h = webhookHost(text)
+	return duly.Config{WebhookAllow: []string{string(text)}}.Validate()
+}
+
 // userName is the principal name of a new user.
 type userName string
 

@@ -4,6 +4,7 @@ package auth
 
 import (
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/hkdf"
@@ -216,4 +217,22 @@ func (k *Keys) Secret(purpose string) ([]byte, error) {
 		return nil, fmt.Errorf("derive a secret: %w", err)
 	}
 	return hkdf.Key(sha256.New, private, nil, "duly "+purpose, 32)
+}
+
+// Tenant is the tenant id, a GUID.
+func (k *Keys) Tenant() string { return k.tenant }
+
+// WebPushKey is the public key of this server for web push (RFC 8292): a point of
+// the curve P-256, uncompressed, as base64url. It is the same as long as the
+// first key of the ring is.
+func (k *Keys) WebPushKey() (string, error) {
+	for n := 0; ; n++ { // one secret in four thousand million is no scalar of the curve
+		secret, err := k.Secret(fmt.Sprintf("web push key %d", n))
+		if err != nil {
+			return "", err
+		}
+		if private, err := ecdh.P256().NewPrivateKey(secret); err == nil {
+			return base64.RawURLEncoding.EncodeToString(private.PublicKey().Bytes()), nil
+		}
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/duly-todo/duly/internal/odata"
 	"github.com/duly-todo/duly/internal/store"
 	"github.com/duly-todo/duly/internal/todo"
 )
@@ -160,13 +161,13 @@ func (e *encoder) dateTime(name string, d todo.DateTime) {
 	e.b = append(e.b, '}')
 }
 
-func (e *encoder) etag(tag etag) {
+func (e *encoder) etag(tag odata.ETag) {
 	if e.r.bare {
 		return
 	}
 	e.comma()
 	e.b = append(e.b, `"@odata.etag":"W/\"`...)
-	text := tag.appendTo(make([]byte, 0, 32))
+	text := tag.AppendTo(make([]byte, 0, 32))
 	e.b = append(e.b, text[3:len(text)-1]...) // between its quotes, which need escapes here
 	e.b = append(e.b, `\""`...)
 }
@@ -209,7 +210,7 @@ func (r *request) childContext(list, task, child string) string {
 
 // taskList writes the members of a todoTaskList.
 func (e *encoder) taskList(l *todo.TaskList) {
-	e.etag(newETag(l.Version, l.Modified))
+	e.etag(odata.NewETag(l.Version, l.Modified))
 	e.str("displayName", l.Name)
 	e.boolean("isOwner", true)
 	e.boolean("isShared", false)

@@ -81,6 +81,16 @@ func form(kind todo.Kind) answerForm {
 		return answerForm{status: 400, code: "invalidRequest", inner: "InvalidContentRange"}
 	case todo.InvalidStart:
 		return answerForm{status: 400, code: "invalidRequest", inner: "InvalidStart"}
+	case todo.BadSubscription:
+		return answerForm{status: 400, code: "ExtensionError"}
+	case todo.EndpointFailed:
+		return answerForm{status: 400, code: "ValidationError"}
+	case todo.EndpointTimedOut:
+		return answerForm{status: 400, code: "InvalidRequest"}
+	case todo.SubscriptionLimit:
+		return answerForm{status: 403, code: "ExtensionError"}
+	case todo.TooManyRequests:
+		return answerForm{status: 429, code: "TooManyRequests"}
 	case todo.Unavailable:
 		return answerForm{status: 503, code: "serviceNotAvailable"}
 	}
@@ -110,6 +120,8 @@ func (s *Server) fail(r *request, err error) {
 		f, e = form(todo.BadRequest), &todo.Error{Message: "Badly formed token."}
 	case e.Kind == todo.Unavailable:
 		r.header.Set("Retry-After", "1")
+	case e.Kind == todo.TooManyRequests:
+		r.header.Set("Retry-After", "10") // what it waits for takes that long at most
 	}
 	if t, ok := errors.AsType[*auth.TokenError](err); ok {
 		r.header.Set("WWW-Authenticate", auth.Challenge(r.base, t))

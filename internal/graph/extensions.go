@@ -3,6 +3,7 @@ package graph
 import (
 	"net/http"
 
+	"github.com/duly-todo/duly/internal/odata"
 	"github.com/duly-todo/duly/internal/store"
 	"github.com/duly-todo/duly/internal/todo"
 )
@@ -46,9 +47,9 @@ func (x extended) context(r *request) string {
 	return r.childContext(x.task.ListID, x.task.ID, "extensions")
 }
 
-func (x extended) etag() etag {
+func (x extended) etag() odata.ETag {
 	if x.task == nil {
-		return newETag(x.list.Version, x.list.Modified)
+		return odata.NewETag(x.list.Version, x.list.Modified)
 	}
 	return taskETag(x.task)
 }

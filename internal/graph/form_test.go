@@ -107,6 +107,8 @@ func bodyType(method, template string) (name string, collection bool) {
 		return "attachmentSession", !strings.HasSuffix(template, "}") && method == "GET"
 	case "createuploadsession":
 		return "uploadSession", false
+	case "subscriptions", "{subscription}":
+		return "subscription", last == "subscriptions" && method == "GET"
 	case "linkedresources":
 		return "linkedResource", !strings.HasSuffix(template, "}") && method == "GET"
 	case "outlook":
@@ -276,7 +278,7 @@ func (m model) checkObject(typeName, path string, v any) []string {
 				out = append(out, fmt.Sprintf("%s: %v has not seven digits", at, value))
 			}
 			continue
-		case value == nil && typeName == "user": // the only type whose nulls are written
+		case value == nil && (typeName == "user" || typeName == "subscription"): // the only types whose nulls are written
 			continue
 		}
 		of := m.member(typeName, name)

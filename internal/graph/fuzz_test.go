@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/duly-todo/duly/internal/odata"
 	"github.com/duly-todo/duly/internal/todo"
 )
 
@@ -119,13 +120,13 @@ func FuzzQuery(f *testing.F) {
 }
 
 func FuzzETag(f *testing.F) {
-	e := newETag(3, time.UnixMicro(1_700_000_000_000_000))
+	e := odata.NewETag(3, time.UnixMicro(1_700_000_000_000_000))
 	f.Add(e.String())
-	f.Add(e.String() + ", " + newETag(4, time.UnixMicro(1)).String())
+	f.Add(e.String() + ", " + odata.NewETag(4, time.UnixMicro(1)).String())
 	f.Add(`"garbage"`)
 	f.Add(`W/"`)
 	f.Fuzz(func(t *testing.T, header string) {
-		ok, err := e.matches(header)
+		ok, err := e.Matches(header)
 		if ok && !strings.Contains(header, e.String()[3:27]) {
 			t.Errorf("%q matches %s", header, e)
 		}

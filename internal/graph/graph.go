@@ -21,6 +21,7 @@ import (
 	"github.com/duly-todo/duly/internal/auth"
 	"github.com/duly-todo/duly/internal/store"
 	"github.com/duly-todo/duly/internal/todo"
+	"github.com/duly-todo/duly/internal/webhook"
 )
 
 // Options are what a Server needs.
@@ -33,6 +34,8 @@ type Options struct {
 	Profile        Profile
 	BaseURL        string         // scheme and host of all links; empty: those that the client used
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* headers count
+	Webhook        *webhook.Client
+	WebPushKey     string
 }
 
 // A Server answers requests for the API.
@@ -45,6 +48,8 @@ type Server struct {
 	profile  Profile
 	baseURL  string
 	proxies  []netip.Prefix
+	webhook  *webhook.Client
+	pushKey  string
 	tree     *node
 }
 
@@ -53,6 +58,7 @@ func New(o Options) *Server {
 	return &Server{
 		db: o.DB, verifier: o.Verifier, secret: o.Secret, log: o.Log, now: o.Now, profile: o.Profile,
 		baseURL: strings.TrimSuffix(o.BaseURL, "/"), proxies: o.TrustedProxies, tree: newTree(routes()),
+		webhook: o.Webhook, pushKey: o.WebPushKey,
 	}
 }
 
@@ -271,18 +277,33 @@ func (s *Server) authorize(r *request, needs *permission) error {
 	target, named := r.params["user"]
 	switch {
 	case p.AppOnly && target == "":
-		if !named && needs.directory {
+		if !named && (needs.directory || needs == subscriptionsRead) {
 			return nil
 		}
-		return todo.Errorf(todo.BadRequest, "", "/me request is only valid with delegated authentication flow.")
-	case needs.directory, !named, target == p.User:
+		return meNeedsUser()
+	case needs.directory, !named:
 		return nil
+	}
+	return s.enter(r, target)
+}
+
+func meNeedsUser() error {
+	return todo.Errorf(todo.BadRequest, "", "/me request is only valid with delegated authentication flow.")
+}
+
+// enter makes the mailbox of target, an id or a name, that of the request, if the
+// token reaches it.
+func (s *Server) enter(r *request, target string) error {
+	p := r.principal
+	switch {
 	case p.AppOnly:
 		u, err := s.db.User(r.Context(), target)
 		if err != nil {
 			return err
 		}
 		r.as.User = u.ID
+		return nil
+	case target == p.User:
 		return nil
 	}
 	own, err := s.isOwn(r.Context(), p.User, target)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/duly-todo/duly/internal/odata"
 	"github.com/duly-todo/duly/internal/store"
 	"github.com/duly-todo/duly/internal/todo"
 )
@@ -176,12 +177,12 @@ func (s *Server) createList(r *request) error {
 	if err != nil {
 		return err
 	}
-	r.setETag(newETag(l.Version, l.Modified))
+	r.setETag(odata.NewETag(l.Version, l.Modified))
 	r.created(l.ID, r.listsContext(), func(e *encoder) { e.expandedList(&l, nil) })
 	return nil
 }
 
-func (r *request) setETag(tag etag) { r.header["Etag"] = []string{tag.String()} }
+func (r *request) setETag(tag odata.ETag) { r.header["Etag"] = []string{tag.String()} }
 
 // taskList loads the list of the path.
 func (r *request) taskList(tx *store.Tx) (todo.TaskList, error) {
@@ -209,7 +210,7 @@ func (s *Server) getList(r *request) error {
 	if err != nil {
 		return err
 	}
-	tag := newETag(l.Version, l.Modified)
+	tag := odata.NewETag(l.Version, l.Modified)
 	if r.notModified(tag) {
 		return nil
 	}
@@ -246,7 +247,7 @@ func (s *Server) patchList(r *request) error {
 	if err != nil {
 		return err
 	}
-	r.setETag(newETag(l.Version, l.Modified))
+	r.setETag(odata.NewETag(l.Version, l.Modified))
 	r.updated(r.listsContext(), func(e *encoder) { e.taskList(&l) })
 	return nil
 }

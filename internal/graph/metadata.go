@@ -59,6 +59,7 @@ func container() []resource {
 		{"users", "EntitySet", "user"},
 		{"me", "Singleton", "user"},
 		{"linkedResources", "EntitySet", "linkedResource"},
+		{"subscriptions", "EntitySet", "subscription"},
 	}
 }
 
@@ -97,6 +98,7 @@ func entityTypes() []entityType {
 		{name: "outlookCategory", base: "entity", properties: store.CategorySchema().Properties},
 		{name: "outlookUser", base: "entity", properties: outlookMembers},
 		{name: "taskFileAttachment", base: "attachmentBase", properties: bytes},
+		{name: "subscription", base: "entity", properties: store.SubscriptionSchema().Properties},
 		{name: "todo", base: "entity", properties: todoMembers},
 		{name: "todoTask", base: "entity", properties: store.TaskSchema().Properties},
 		{name: "todoTaskList", base: "entity", properties: store.ListSchema().Properties},
@@ -209,6 +211,8 @@ func notNull(typeName, member string) bool {
 		return member == "numberOfOccurrences"
 	case "taskFileAttachment":
 		return member == "contentBytes"
+	case "subscription":
+		return member == "changeType" || member == "expirationDateTime" || member == "notificationUrl" || member == "resource"
 	case "todoTask":
 		switch member {
 		case "bodyLastModifiedDateTime", "createdDateTime", "importance", "isReminderOn", "lastModifiedDateTime", "status":
@@ -256,6 +260,7 @@ var metadata = sync.OnceValue(func() []byte {
 	}
 	const format = "graph.exchangeIdFormat"
 	w.operation("Action", "createUploadSession", "Collection(graph.attachmentBase)", "graph.uploadSession", "attachmentInfo", "graph.attachmentInfo")
+	w.operation("Action", "reauthorize", "graph.subscription", "")
 	w.operation("Action", "translateExchangeIds", "graph.user", "Collection(graph.convertIdResult)", "InputIds", "Collection(Edm.String)", "TargetIdType", format, "SourceIdType", format)
 	for _, name := range []string{"todoTask", "todoTaskList"} {
 		w.operation("Function", "delta", "Collection(graph."+name+")", "Collection(graph."+name+")")

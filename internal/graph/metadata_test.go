@@ -193,6 +193,7 @@ func TestMetadataProperties(t *testing.T) {
 		"todoTask": store.TaskSchema(), "todoTaskList": store.ListSchema(), "checklistItem": store.ChecklistItemSchema(),
 		"outlookCategory": store.CategorySchema(), "timeZoneInformation": store.ZoneSchema(), "localeInfo": store.LocaleSchema(), "mailboxSettings": store.SettingsSchema(),
 		"linkedResource": store.LinkedResourceSchema(), "openTypeExtension": store.ExtensionSchema(), "attachmentBase": store.AttachmentSchema(), "attachmentSession": store.UploadSessionSchema(), "user": store.UserSchema(),
+		"subscription": store.SubscriptionSchema(),
 	} {
 		look(typeName, schema.Properties)
 	}
@@ -244,6 +245,10 @@ func TestMetadataAsGraph(t *testing.T) {
 		"todoTask/singleValueExtendedProperties":     later,
 		"todoTaskList/singleValueExtendedProperties": later,
 		"convertIdResult/errorDetails":               never,
+		"subscription/notificationContentType":       later,
+		"subscription/vapidPublicKey":                later,
+		"subscription/includeProperties":             later,
+		"subscription/webPushEncryptionSecret":       later,
 	}
 	for version, file := range map[string]string{"v1.0": "todo-v1.csdl.xml", "beta": "todo-beta.csdl.xml"} {
 		t.Run(version, func(t *testing.T) {

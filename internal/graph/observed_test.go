@@ -74,6 +74,19 @@ func body(text string) func(*world, *call) {
 	return func(_ *world, c *call) { c.Body = json.RawMessage(text) }
 }
 
+// subscribing is a subscription with another member.
+func subscribing(member, value string) func(*world, *call) {
+	return func(w *world, c *call) {
+		made := w.newSubscription("")
+		made[member] = value
+		text, err := json.Marshal(made)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		c.Body = text
+	}
+}
+
 func several(steps ...func(*world, *call)) func(*world, *call) {
 	return func(w *world, c *call) {
 		for _, step := range steps {
@@ -127,6 +140,8 @@ func observations() []observed {
 			}
 			c.URL = "/v1.0/users/" + bob.ID + "/todo/lists"
 		}, friendly: other{"another mailbox is forbidden, whether it exists or not", 403, ""}, strict: other{"the mailbox is named by the user's id", 0, "error.innerError.message"}},
+		{line: 25, request: "POST /subscriptions", setup: subscribing("resource", "/me/todo/lists/gone/tasks")},
+		{line: 26, request: "POST /subscriptions", setup: subscribing("notificationUrl", receiver()+"/refuses")},
 		both(observed{line: 29, request: "GET tasks/{task}", setup: withTask(`{"title": "x"}`)}, other{"the alias of the default list works everywhere", 200, ""}),
 		both(observed{line: 31, request: "POST {list}/tasks"}, other{"its dateTime is none: minutes of seven digits", 400, ""}),
 		{line: 32, request: "POST {task}/checklistItems", setup: func(w *world, c *call) {
@@ -249,6 +264,7 @@ func observations() []observed {
 // unprovoked says of lines that concern what is served why they are not sent.
 func unprovoked() map[int]string {
 	return map[int]string{
+		27: "it would take ten seconds: TestHandshakeLimits of package webhook has it",
 		30: "a fault of the service's own, which no request brings about",
 		72: "nothing is throttled",
 	}

@@ -53,6 +53,7 @@ func typesOf(segment string) string {
 		"outlook": "outlookUser", "masterCategories": "outlookCategory", "mailboxSettings": "mailboxSettings",
 		"checklistItems": "checklistItem", "linkedResources": "linkedResource", "extensions": "openTypeExtension",
 		"attachments": "attachmentBase", "attachmentSessions": "attachmentSession",
+		"subscriptions": "subscription",
 	}[segment]
 }
 
@@ -68,9 +69,9 @@ func newOperation(path string, r graph.RouteInfo) operation {
 			segment, o.collection = "{"+name+"}", false
 			o.parameters = append(o.parameters, componentRef("parameters", name))
 			o.keyed = append(o.keyed, o.typeName)
-		case segment == "delta":
+		case segment == "delta", segment == "getVapidPublicKey":
 			o.names, o.keyed = append(o.names, segment), append(o.keyed, segment)
-			segment = "delta()"
+			segment += "()"
 		case strings.HasPrefix(segment, "supported"), segment == "translateExchangeIds":
 			name, parameter, _ := strings.Cut(segment, "(")
 			o.names, o.keyed, o.bound = append(o.names, name), append(o.keyed, name), name
@@ -112,9 +113,7 @@ func (o operation) kind() string {
 		return "setting"
 	case o.last() == "$count":
 		return "count"
-	case o.last() == "delta":
-		return "delta"
-	case o.last() == "createUploadSession":
+	case slices.Contains([]string{"delta", "createUploadSession", "reauthorize", "getVapidPublicKey"}, o.last()):
 		return o.last()
 	case o.isContent():
 		return map[string]string{"GET": "download", "PUT": "upload", "DELETE": "discard"}[o.route.Method]
@@ -147,7 +146,7 @@ func (o operation) id() string {
 	switch kind := o.kind(); kind {
 	case "count":
 		return strings.Join(append(names, "GetCount"), ".")
-	case "delta", "createUploadSession":
+	case "delta", "createUploadSession", "reauthorize", "getVapidPublicKey":
 		return strings.Join(o.keyed, ".")
 	case "bound":
 		id := strings.Join(o.keyed, ".")
@@ -184,6 +183,7 @@ func (o operation) fields() fields {
 		"download": "The bytes of a " + o.typeName, "upload": "Send the bytes of a " + o.typeName, "discard": "Remove the bytes of a " + o.typeName,
 		"createUploadSession": "Begin to upload a large file",
 		"":                    "What paths begin with", "metadata": "The types of the API", "batch": "Many requests in one",
+		"reauthorize": "Answer to reauthorizationRequired", "getVapidPublicKey": "The key for web push, on beta alone",
 	}[o.kind()]
 	out := fields{{"operationId", o.id()}, {"summary", summary}}
 	if o.typeName != "" {
@@ -212,7 +212,7 @@ func (o operation) fields() fields {
 
 // hasETag says whether the entity, or the task that it is of, has an etag.
 func (o operation) hasETag() bool {
-	return !slices.Contains([]string{"user", "outlookCategory", "mailboxSettings"}, o.typeName)
+	return !slices.Contains([]string{"user", "outlookCategory", "mailboxSettings", "subscription"}, o.typeName)
 }
 
 // binary is the schema of bytes.
@@ -302,6 +302,10 @@ func (o operation) responses() fields {
 		if o.typeName == "attachmentSession" {
 			out = append(answer("200", "The bytes are there, and more are expected.", json("uploadSession")), answer("201", "The attachment is complete.", nil)...)
 		}
+	case "reauthorize":
+		out = answer("204", "It is done.", nil)
+	case "getVapidPublicKey":
+		out = answer("200", "The key.", mediaContent("application/json", fields{{"type", "object"}, {"properties", fields{{"value", fields{{"type", "string"}}}}}}))
 	case "batch":
 		out = answer("200", "The answers.", json("batchResponse"))
 	case "metadata":
@@ -333,7 +337,7 @@ func (o operation) security() []any {
 		out = sequence(fields{{"delegated", sequence()}}, fields{{"application", sequence()}})
 	default:
 		add("delegated", o.route.Delegated)
-		if o.names[0] == "users" {
+		if o.names[0] == "users" || o.names[0] == "subscriptions" {
 			add("application", o.route.Application)
 		}
 	}

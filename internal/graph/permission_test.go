@@ -69,7 +69,7 @@ func TestRoutePermissions(t *testing.T) {
 		case strings.Contains(r.Path, "/attachmentSessions"): // to read one is to hold its secret
 			want.Delegated, want.Application = []string{"Tasks.ReadWrite"}, []string{"Tasks.ReadWrite.All"}
 			want.Secret = strings.Contains(r.Path, "{session}") && r.Method != "PATCH"
-		case r.Method == "GET":
+		case r.Method == "GET", strings.HasPrefix(r.Path, "/subscriptions"):
 			want.Delegated, want.Application = []string{"Tasks.Read", "Tasks.ReadWrite"}, []string{"Tasks.Read.All", "Tasks.ReadWrite.All"}
 		default:
 			want.Delegated, want.Application = []string{"Tasks.ReadWrite"}, []string{"Tasks.ReadWrite.All"}
@@ -159,7 +159,7 @@ func targets(r graph.RouteInfo, adele, bob *world) []target {
 		out = []target{{"no user", "own", true, "", nil}}
 	}
 	foreign := map[string]string{}
-	for _, p := range []string{"session", "attachment", "item", "task", "list"} { // from the end, so that all before it is the caller's own
+	for _, p := range []string{"session", "attachment", "item", "task", "list", "subscription"} { // from the end, so that all before it is the caller's own
 		if strings.Contains(r.Path, "{"+p+"}") {
 			foreign[p] = bob.ids[p]
 			out = append(out, target{"foreign " + p, "", true, "/me", maps.Clone(foreign)})
@@ -184,6 +184,10 @@ func outcomeOf(r graph.RouteInfo, h holder, to target, profile string) outcome {
 	switch {
 	case !h.opens(r):
 		return denied
+	case h.app && (r.Method+r.Path == "GET/subscriptions" || strings.HasSuffix(r.Path, "/getVapidPublicKey")):
+		return outcome{status: 2}
+	case h.app && strings.Contains(r.Path, "{subscription}"): // which a user has made
+		return outcome{404, "ErrorItemNotFound"}
 	case h.app && to.me && r.Path != "/users":
 		return outcome{400, "BadRequest"}
 	case h.app && to.mailbox == "none":
@@ -227,12 +231,16 @@ func (w *world) fill(r graph.RouteInfo, mark string) {
 	if w.ids["free"] != "" {
 		w.send(call{Method: "DELETE", URL: listURL}) // where the test has left them
 		w.send(call{Method: "DELETE", URL: "/v1.0/linkedResources/{free}"})
+		w.send(call{Method: "DELETE", URL: subscriptionURL})
 	}
 	w.must("", "PATCH", "/v1.0/me/mailboxSettings", map[string]any{"dateFormat": mark + " yyyy"})
 	w.must("list", "POST", listsURL, map[string]any{"displayName": mark + " list"})
 	w.must("task", "POST", tasksURL, map[string]any{"title": mark + " task", "body": map[string]any{"content": mark + " body"}})
 	w.must("step", "POST", stepsURL, map[string]any{"displayName": mark + " step"})
 	w.must("free", "POST", "/v1.0/linkedResources", map[string]any{"applicationName": mark + " app", "externalId": mark})
+	if strings.HasPrefix(r.Path, "/subscriptions") {
+		w.must("subscription", "POST", "/v1.0/subscriptions", w.newSubscription(mark))
+	}
 	if r.Method != "POST" { // in the strict profile there is no second one
 		w.must("link", "POST", linksURL, map[string]any{"applicationName": mark + " app", "externalId": mark})
 	}
@@ -264,7 +272,7 @@ func (w *world) fill(r graph.RouteInfo, mark string) {
 func (w *world) content() string {
 	w.t.Helper()
 	var out strings.Builder
-	for _, url := range []string{"/v1.0/me", listsURL, "/v1.0/linkedResources", listsURL + "/Tasks/tasks", tasksURL, categoriesURL, "/v1.0/me/mailboxSettings", filesURL, filesURL + "/{attachment}", taskURL + "/attachmentSessions"} {
+	for _, url := range []string{"/v1.0/me", listsURL, "/v1.0/linkedResources", "/v1.0/subscriptions", listsURL + "/Tasks/tasks", tasksURL, categoriesURL, "/v1.0/me/mailboxSettings", filesURL, filesURL + "/{attachment}", taskURL + "/attachmentSessions"} {
 		if strings.Contains(url, "attachment") && w.ids["attachment"] == "" {
 			continue
 		}
@@ -295,7 +303,7 @@ func requestOf(r graph.RouteInfo, to target, own map[string]string) call {
 	if rest, ok := strings.CutPrefix(path, "/users/{user}"); ok {
 		path = to.path + rest
 	}
-	for _, p := range []string{"list", "task", "item", "attachment", "session"} {
+	for _, p := range []string{"list", "task", "item", "attachment", "session", "subscription"} {
 		id, ok := to.ids[p]
 		if !ok {
 			id = own[p]
@@ -310,8 +318,12 @@ func requestOf(r graph.RouteInfo, to target, own map[string]string) call {
 		"convertIdResult":    `{"inputIds": ["x"], "sourceIdType": "restId", "targetIdType": "restId"}`,
 		"openTypeExtension":  map[string]string{"POST": `{"extensionName": "Changed"}`, "PATCH": `{"changed": true}`}[r.Method],
 		"taskFileAttachment": `{"name": "Changed", "contentBytes": "Ingi"}`, "uploadSession": `{"attachmentInfo": {"name": "Changed", "size": 1}}`, "attachmentSession": `{}`,
+		"subscription": `{"expirationDateTime": "2026-09-25T00:00:00Z", "changeType": "deleted", "resource": "/me/todo/lists/Tasks/tasks", "notificationUrl": "` + receiver() + `/notify"}`,
 	}
 	c := call{Method: r.Method, URL: "/v1.0" + path}
+	if strings.HasSuffix(path, "/getVapidPublicKey") {
+		c.URL = "/beta" + path // where alone it is
+	}
 	if r.Method == "POST" || r.Method == "PATCH" {
 		name, _ := bodyType(r.Method, r.Path)
 		c.Body = json.RawMessage(bodies[name])

@@ -111,7 +111,7 @@ func newWorldIn(t *testing.T, dir, profile string, user duly.User) *world {
 	t.Helper()
 	clock := new(atomic.Int64)
 	begin := time.Date(2026, time.September, 24, 12, 0, 0, 0, time.UTC)
-	server, err := duly.New(t.Context(), duly.Config{DataDir: dir, Profile: profile, Now: func() time.Time {
+	server, err := duly.New(t.Context(), duly.Config{DataDir: dir, Profile: profile, WebhookAllow: allowReceiver(), Now: func() time.Time {
 		return begin.Add(time.Duration(clock.Add(1)) * time.Millisecond)
 	}})
 	if err != nil {
@@ -265,11 +265,11 @@ func parseAddress(url string) address {
 	}
 	path, query, _ := strings.Cut(url, "?")
 	segments := strings.Split(strings.TrimSuffix(path, "/"), "/")
-	parameter := map[string]string{"users": "{user}", "lists": "{list}", "tasks": "{task}", "checklistitems": "{item}", "linkedresources": "{item}", "mastercategories": "{item}", "extensions": "{item}", "attachments": "{attachment}", "attachmentsessions": "{session}"}
+	parameter := map[string]string{"users": "{user}", "lists": "{list}", "tasks": "{task}", "checklistitems": "{item}", "linkedresources": "{item}", "mastercategories": "{item}", "extensions": "{item}", "attachments": "{attachment}", "attachmentsessions": "{session}", "subscriptions": "{subscription}"}
 	names := slices.Clone(segments)
 	for i := 1; i < len(segments); i++ {
 		p, ok := parameter[strings.ToLower(names[i-1])]
-		if names[i] = strings.TrimSuffix(names[i], "()"); !ok || names[i] == "delta" || names[i] == "$count" || names[i] == "lists" || strings.EqualFold(names[i], "createUploadSession") {
+		if names[i] = strings.TrimSuffix(names[i], "()"); !ok || names[i] == "delta" || names[i] == "$count" || names[i] == "lists" || names[i] == "getVapidPublicKey" || strings.EqualFold(names[i], "createUploadSession") {
 			continue
 		}
 		if names[i] = p; p != "{list}" || !strings.EqualFold(segments[i], "Tasks") { // which is an alias
@@ -326,7 +326,7 @@ func (a address) request(method string) string {
 // lines are replayed.
 func unserved() []string {
 	return []string{
-		"me/tasks", "subscriptions", "messages", "groups",
+		"me/tasks", "messages", "groups",
 		"calendarView", "uploadUrl", "notificationUrl", "login.microsoftonline.com",
 	}
 }

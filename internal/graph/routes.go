@@ -32,6 +32,8 @@ var (
 	// The id of an upload session is a secret, which opens the session alone; a
 	// token that is good has to have the permission all the same.
 	uploadSecret = &permission{tasksWrite.delegated, tasksWrite.application, false}
+	// A subscription names the mailbox in its resource: the handler looks at whose.
+	subscriptionsRead = &permission{tasksRead.delegated, tasksRead.application, false}
 
 	noToken = &permission{} // nothing is asked for, not even a token
 )
@@ -157,6 +159,13 @@ func routes() []route {
 		{"GET", user + "/mailboxSettings/userPurpose", mailboxRead, (*Server).getMailboxSetting},
 
 		{"POST", user + "/translateExchangeIds", translate, (*Server).translateExchangeIDs},
+		{"GET", "/subscriptions", subscriptionsRead, (*Server).listSubscriptions},
+		{"POST", "/subscriptions", subscriptionsRead, (*Server).createSubscription},
+		{"GET", "/subscriptions/{subscription}", subscriptionsRead, (*Server).getSubscription},
+		{"PATCH", "/subscriptions/{subscription}", subscriptionsRead, (*Server).patchSubscription},
+		{"DELETE", "/subscriptions/{subscription}", subscriptionsRead, (*Server).deleteSubscription},
+		{"POST", "/subscriptions/{subscription}/reauthorize", subscriptionsRead, (*Server).reauthorizeSubscription},
+		{"GET", "/subscriptions/getVapidPublicKey", subscriptionsRead, (*Server).getVapidPublicKey},
 	}
 }
 

@@ -14,12 +14,6 @@ import (
 	"github.com/duly-todo/duly/internal/graph"
 )
 
-// pending are the parts of Graph's routes, by what their paths hold, that are
-// not built yet. A part that is built comes off this list.
-func pending() []string {
-	return []string{"/subscriptions"}
-}
-
 // A refusedRoute is one of Graph's that is refused on purpose. Its path is that
 // of a user; the one below /me is refused as well.
 type refusedRoute struct {
@@ -54,6 +48,7 @@ func entities() []made {
 		{"extension-id", "/v1.0/me/todo/lists/{todoTaskList-id}/tasks/{todoTask-id}/extensions", `{"extensionName": "com.example.walk"}`},
 		{"attachmentBase-id", "/v1.0/me/todo/lists/{todoTaskList-id}/tasks/{todoTask-id}/attachments", `{"name": "File #", "contentBytes": "c21pbGU="}`},
 		{"attachmentSession-id", "/v1.0/me/todo/lists/{todoTaskList-id}/tasks/{todoTask-id}/attachments/createUploadSession", `{"attachmentInfo": {"attachmentType": "file", "name": "File #", "size": 0}}`},
+		{"subscription-id", "/v1.0/subscriptions", `{"changeType": "updated", "resource": "/me/todo/lists/Tasks/tasks", "expirationDateTime": "2026-09-26T12:00:00Z", "notificationUrl": "` + receiver() + `/notify"}`},
 	}
 }
 
@@ -133,7 +128,7 @@ func TestRouteWalk(t *testing.T) {
 	w := &walker{world: newWorld(t, "", duly.User{})}
 	w.scopes = strings.Join(delegatedScopes(), " ")
 	var counts tally
-	met, waiting := map[refusedRoute]bool{}, map[string]bool{}
+	met := map[refusedRoute]bool{}
 	for _, row := range rows {
 		cells := strings.Split(row, ",")
 		method, path, version := cells[0], cells[1], cells[2]
@@ -142,13 +137,6 @@ func TestRouteWalk(t *testing.T) {
 			ofUser = "/users/{user-id}/" + rest
 		}
 		inTable := served[method+" "+routeParameter.ReplaceAllString(strings.TrimSuffix(ofUser, "()"), "{}")]
-		if i := slices.IndexFunc(pending(), func(part string) bool { return strings.Contains(path, part) }); i >= 0 {
-			waiting[pending()[i]] = true
-			if counts.add("not served yet: " + pending()[i]); inTable {
-				t.Errorf("%s %s is served by now: take %s off the list", method, path, pending()[i])
-			}
-			continue
-		}
 		rec := w.send(method, "/"+version+w.fill(path), bodyOf(method, path))
 		body, err := io.ReadAll(rec.Body)
 		if err != nil {
@@ -173,11 +161,6 @@ func TestRouteWalk(t *testing.T) {
 	for _, f := range refusedRoutes() {
 		if !met[f] {
 			t.Errorf("%s %s is no route of Graph", f.method, f.path)
-		}
-	}
-	for _, part := range pending() {
-		if !waiting[part] {
-			t.Errorf("no route of Graph has %s", part)
 		}
 	}
 	counts.log(t, len(rows))

@@ -39,7 +39,8 @@ import (
 // The clock stands at midnight of 2000-01-01 in UTC; "-- wait 24h --" moves it.
 // "As: bob Tasks.Read" among the headers of a request sends another user's token,
 // with those scopes; "As: nobody" sends none. "Profile: strict" on a line of the
-// comment sets the profile.
+// comment sets the profile; "Receiver: on" allows {receiver}, an endpoint for
+// notifications.
 //
 // Answers are recorded by -update. There "-- 201 milk step --" names the ids
 // that the answer brings, in the order in which they come.
@@ -52,6 +53,7 @@ func TestScript(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
+			receiver() // outside of the test's own clock
 			synctest.Test(t, func(t *testing.T) { play(t, file) })
 		})
 	}
@@ -79,6 +81,10 @@ func play(t *testing.T, file string) {
 	c := duly.Config{}
 	if profile != nil {
 		c.Profile = string(profile[1])
+	}
+	if bytes.Contains(archive.Comment, []byte("\nReceiver: on\n")) {
+		c.WebhookAllow = allowReceiver()
+		p.vars = append(p.vars, variable{"receiver", receiver()})
 	}
 	if p.server, err = duly.New(t.Context(), c); err != nil {
 		t.Fatal(err)

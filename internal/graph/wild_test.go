@@ -14,7 +14,7 @@ import (
 // incomplete says of a POST which required member is not in its body, if any:
 // the collection has only a part of what some clients send.
 func incomplete(a address, c call) string {
-	required := map[string]string{"tasks": "title", "linkedResources": "applicationName"}
+	required := map[string]string{"tasks": "title", "linkedResources": "applicationName", "subscriptions": "notificationUrl"}
 	member := required[a.template[strings.LastIndexByte(a.template, '/')+1:]]
 	var body map[string]any
 	if c.Method != "POST" || member == "" || json.Unmarshal(c.Body, &body) != nil || body[member] != nil {
@@ -176,6 +176,10 @@ func (w *world) prepareWild(a address, c *call) {
 	}
 	if c.Method == "DELETE" && strings.HasSuffix(a.template, "{list}") { // the default list stays
 		w.must("list", "POST", listsURL, map[string]any{"displayName": "x"})
+	}
+	if strings.HasPrefix(a.template, "/subscriptions") {
+		w.must("subscription", "POST", "/v1.0/subscriptions", w.newSubscription("x"))
+		c.Body = w.hookedBody(c.Body)
 	}
 	w.ground(c)
 }

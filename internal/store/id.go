@@ -2,6 +2,7 @@ package store
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -43,6 +44,14 @@ func NewGUID() string {
 	var b [16]byte
 	rand.Read(b[:])
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return formatGUID(b)
+}
+
+// NamedGUID makes the UUID of a name, which is always the same (version 8).
+func NamedGUID(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	b := [16]byte(sum[:16])
+	b[6], b[8] = b[6]&0x0f|0x80, b[8]&0x3f|0x80
 	return formatGUID(b)
 }
 

@@ -126,6 +126,9 @@ type tables struct {
 	task, list, step, link, extension, attachment, upload, user *odata.Schema
 
 	mailbox mailboxTables
+
+	subscriptions []property[Subscription]
+	subscription  *odata.Schema
 }
 
 var theTables = sync.OnceValue(func() *tables {
@@ -174,6 +177,8 @@ var theTables = sync.OnceValue(func() *tables {
 	t.users = userProperties()
 	t.user = schema("microsoft.graph.user", t.users)
 	t.mailbox = newMailboxTables()
+	t.subscriptions = subscriptionProperties()
+	t.subscription = schema("microsoft.graph.subscription", t.subscriptions)
 	return t
 })
 
@@ -327,3 +332,11 @@ func ExtensionRow(x *todo.Extension) odata.Row {
 
 // UserRow is a user as a filter sees it.
 func UserRow(u *todo.User) odata.Row { return Row[todo.User]{u, theTables().users} }
+
+// SubscriptionSchema is that of subscriptions.
+func SubscriptionSchema() *odata.Schema { return theTables().subscription }
+
+// SubscriptionRow is a subscription as a filter sees it.
+func SubscriptionRow(s *Subscription) odata.Row {
+	return Row[Subscription]{s, theTables().subscriptions}
+}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,9 @@ type DB struct {
 	engine *sqliteEngine
 	now    func() time.Time
 	ids    atomic.Uint32 // counts the ids made, to keep those of one microsecond in order
+
+	watching sync.RWMutex
+	watches  []*Watch
 }
 
 // Memory is the name of a database that lives as long as its DB.
@@ -55,9 +59,15 @@ var ErrClosed = errors.New("the database is closed")
 // Updates run one after the other, so fn may read, decide and write. It must
 // not start another transaction, nor do slow work.
 func (db *DB) Update(ctx context.Context, as As, fn func(*Tx) error) error {
-	return db.engine.update(ctx, func(c *conn) error {
-		return fn(&Tx{ctx: ctx, db: db, conn: c, as: as, now: db.time(), work: odata.NewBudget()})
+	tx := &Tx{ctx: ctx, db: db, as: as, work: odata.NewBudget()}
+	err := db.engine.update(ctx, func(c *conn) error {
+		tx.conn, tx.now = c, db.time()
+		return fn(tx)
 	})
+	if err == nil {
+		db.tell(tx)
+	}
+	return err
 }
 
 // View runs fn on a snapshot of the mailbox of user. fn must not write.
@@ -77,6 +87,8 @@ type Tx struct {
 	as   As
 	now  time.Time
 	work *odata.Budget // for filters that SQL does not tell
+
+	touched Touched // what watches are told once it is committed
 }
 
 // Now is the time of the transaction: UTC, to the microsecond.
@@ -120,6 +132,7 @@ type Change struct {
 // Taking the version locks the mailbox, so that versions commit in their order.
 // born is the version under which the item was created; 0 for one that is new.
 func (tx *Tx) logChange(kind Kind, op Op, list, item string, born int64) (int64, error) {
+	tx.touched.Log = true
 	version := int64(-1)
 	err := tx.conn.query(`UPDATE users SET version = version + 1 WHERE user_id = ? RETURNING version`,
 		func(r *row) error { version = r.int(); return nil }, text(tx.as.User))
@@ -182,20 +195,30 @@ func (tx *Tx) Log() (floor, version int64, err error) {
 // Changes returns at most limit changes of a kind after a version, oldest first;
 // those of the tasks of one list, or where list is empty of all lists.
 func (tx *Tx) Changes(kind Kind, list string, after int64, limit int) ([]Change, error) {
-	var out []Change
-	q := `SELECT version, kind, op, list_id, item_id, created_version, app, at FROM changes WHERE user_id = ? AND version > ? AND kind = ?`
-	args := []value{text(tx.as.User), integer(after), integer(int64(kind))}
+	q, args := ` AND kind = ?`, []value{integer(int64(kind))}
 	if list != "" {
 		q += ` AND list_id = ?`
 		args = append(args, text(list))
 	}
-	err := tx.conn.query(q+` ORDER BY version LIMIT ?+0`, func(r *row) error {
+	return tx.changes(q, after, limit, args...)
+}
+
+// AllChanges returns at most limit changes of the mailbox after a version, oldest
+// first.
+func (tx *Tx) AllChanges(after int64, limit int) ([]Change, error) {
+	return tx.changes("", after, limit)
+}
+
+func (tx *Tx) changes(condition string, after int64, limit int, args ...value) (out []Change, err error) {
+	args = append(append([]value{text(tx.as.User), integer(after)}, args...), integer(int64(limit)))
+	err = tx.conn.query(`SELECT version, kind, op, list_id, item_id, created_version, app, at FROM changes
+		WHERE user_id = ? AND version > ?`+condition+` ORDER BY version LIMIT ?+0`, func(r *row) error {
 		out = append(out, Change{
 			Version: r.int(), Kind: Kind(r.int()), Op: Op(r.int()),
 			ListID: r.text(), ItemID: r.text(), Born: r.int(), App: r.text(), At: time.UnixMicro(r.int()).UTC(),
 		})
 		return nil
-	}, append(args, integer(int64(limit)))...)
+	}, args...)
 	return out, err
 }
 

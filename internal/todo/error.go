@@ -37,6 +37,11 @@ const (
 	MethodNotAllowed                   // a path that exists and a method that it does not have
 	FailedDependency                   // a part of a batch whose dependency has failed
 	AnswerTooLarge                     // an answer that has no room among those of its batch
+	BadSubscription                    // a subscription of a form that To Do does not have
+	EndpointFailed                     // a notification URL that does not prove itself
+	EndpointTimedOut                   // a notification URL that does not answer in time
+	SubscriptionLimit                  // a subscription beyond the limit
+	TooManyRequests                    // a call that has to wait for others of its kind
 	Unavailable                        // the server is stopping, or the database does not answer
 	InvalidSlice                       // a Content-Range that makes no sense, or a body that is not it
 	InvalidStart                       // a part of an upload that does not begin where it has to go on

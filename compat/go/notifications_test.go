@@ -95,7 +95,7 @@ func (r *receiver) next(t *testing.T) notification {
 // subscribes to the list; the task is completed, and the server dies before it
 // could tell. The one that is started in its place does.
 func TestStory(t *testing.T) {
-	ctx := t.Context()
+	ctx := context.WithoutCancel(t.Context()) // the server stops after the test
 	dir, err := os.MkdirTemp("", "duly-story-")
 	must(t, err)
 	d := &duly{binary: os.Getenv("DULY_BIN"), data: dir, options: []string{"--webhook-allow", "127.0.0.1"}}
@@ -189,7 +189,8 @@ func (d *duly) accountsAgain(ctx context.Context, a accounts) (*account, error) 
 	return connect(d.url, token, a.ada.user)
 }
 
-// TestSubscriptionRefused shows what a program is told when its endpoint is no good.
+// TestSubscriptionRefused shows what a program is told whose endpoint is no public
+// address.
 func TestSubscriptionRefused(t *testing.T) {
 	list, _ := newList(t, shared.ada, "Refused")
 	parent, err := list.Get(t.Context(), nil)
@@ -200,5 +201,5 @@ func TestSubscriptionRefused(t *testing.T) {
 	ask.SetResource(new(fmt.Sprintf("/me/todo/lists/%s/tasks", value(parent.GetId()))))
 	ask.SetExpirationDateTime(new(time.Now().Add(time.Hour)))
 	_, err = shared.ada.subscriptions().Post(t.Context(), ask, nil)
-	must(t, refused(err, http.StatusBadRequest, "ValidationError"))
+	must(t, refused(err, http.StatusBadRequest, "invalidRequest"))
 }

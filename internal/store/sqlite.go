@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -36,6 +37,9 @@ type sqliteEngine struct {
 	closed bool
 	stop   chan struct{} // closed with closed
 	done   chan struct{} // closed when the writer has stopped
+
+	damaged atomic.Bool           // see judge
+	meter   atomic.Pointer[Meter] // may be nil
 }
 
 // A job is a transaction that waits for the writer.
@@ -110,7 +114,7 @@ func (e *sqliteEngine) submit(ctx context.Context, fn func(*conn) error) error {
 		return ctx.Err()
 	}
 	<-j.done
-	return j.err
+	return e.judge(j.err)
 }
 
 func (e *sqliteEngine) update(ctx context.Context, fn func(*conn) error) error {
@@ -133,14 +137,14 @@ func (e *sqliteEngine) view(ctx context.Context, fn func(*conn) error) error {
 	if c == nil {
 		var err error
 		if c, err = openConn(e.path, sqlite.OpenReadOnly, readerPragma); err != nil {
-			return err
+			return e.judge(err)
 		}
 	}
 	if err := c.exec(`BEGIN`); err != nil {
-		return err
+		return e.judge(err)
 	}
 	err := protect(c, fn)
-	return errors.Join(err, c.exec(`ROLLBACK`))
+	return e.judge(errors.Join(err, c.exec(`ROLLBACK`)))
 }
 
 // write is the writer: it takes a job and all that wait behind it, runs each
@@ -162,7 +166,7 @@ func (e *sqliteEngine) write() {
 				break more
 			}
 		}
-		commit(e.writer, batch)
+		commit(e.writer, batch, e.meter.Load())
 		for _, j := range batch {
 			close(j.done)
 		}
@@ -170,7 +174,7 @@ func (e *sqliteEngine) write() {
 }
 
 // commit runs the jobs of a batch in one transaction and sets their errors.
-func commit(c *conn, batch []*job) {
+func commit(c *conn, batch []*job, meter *Meter) {
 	fail := func(err error) {
 		for _, j := range batch {
 			j.err = errors.Join(j.err, err)
@@ -184,21 +188,36 @@ func commit(c *conn, batch []*job) {
 		if j.err = j.ctx.Err(); j.err != nil {
 			continue // the client has left, and nothing is done yet
 		}
-		err := c.exec(`SAVEPOINT job`)
-		if err == nil {
-			if j.err = protect(c, j.fn); j.err != nil {
-				err = c.exec(`ROLLBACK TO job`)
-			}
-			err = errors.Join(err, c.exec(`RELEASE job`))
-		}
-		if err != nil { // SQLite itself fails: nothing of the batch is kept
-			fail(errors.Join(err, c.exec(`ROLLBACK`)))
+		if err := runJob(c, j); err != nil { // SQLite itself fails: nothing of the batch is kept
+			fail(errors.Join(err, c.rollback()))
 			return
 		}
 	}
+	start := time.Now()
 	if err := c.exec(`COMMIT`); err != nil {
 		fail(errors.Join(fmt.Errorf("committing: %w", err), c.rollback()))
+	} else if meter != nil {
+		meter.Committed(len(batch), time.Since(start))
 	}
+}
+
+// runJob runs a job in a savepoint and sets its error. It returns an error when
+// SQLite has failed: on a full disk, it may have ended the whole transaction.
+func runJob(c *conn, j *job) error {
+	if err := c.exec(`SAVEPOINT job`); err != nil {
+		return err
+	}
+	if j.err = protect(c, j.fn); j.err == nil {
+		return c.exec(`RELEASE job`)
+	}
+	err := c.exec(`ROLLBACK TO job`)
+	if err == nil {
+		return c.exec(`RELEASE job`)
+	}
+	if failure(j.err) != sqlite.ResultOK {
+		err = errors.Join(j.err, err) // for the others, whose writes are gone as well
+	}
+	return err
 }
 
 // protect runs fn and turns a panic into an error, so that one bad request

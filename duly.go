@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/duly-todo/duly/internal/auth"
@@ -26,12 +27,17 @@ type Server struct {
 	graph *graph.Server
 	log   *slog.Logger
 	now   func() time.Time
+
+	metrics  *metrics // nil: nothing is counted
+	ready    readiness
+	stopping atomic.Bool
+	release  func() error // gives the data folder free
 }
 
 // New opens the data that c names, brings its schema up to date, and returns a
 // server for it. The caller must Close it. The error is [ErrNoData] where
 // c.Existing asks for data and there is none.
-func New(ctx context.Context, c Config) (*Server, error) {
+func New(ctx context.Context, c Config) (_ *Server, err error) {
 	profile, err := c.check()
 	if err != nil {
 		return nil, err
@@ -40,6 +46,15 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	release, err := c.claim(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, release())
+		}
+	}()
 	keys, err := openKeys(c.DataDir)
 	if err != nil {
 		return nil, err
@@ -52,13 +67,18 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{
-		db: db, keys: keys, log: c.Log, now: c.Now,
-		graph: graph.New(graph.Options{
-			DB: db, Verifier: auth.NewVerifier(keys, db.UserExists, c.Now), Secret: secret, Log: c.Log, Now: c.Now,
-			Profile: profile, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies,
-		}),
-	}, nil
+	s := &Server{db: db, keys: keys, log: c.Log, now: c.Now, release: release}
+	options := graph.Options{
+		DB: db, Verifier: auth.NewVerifier(keys, db.UserExists, c.Now), Secret: secret, Log: c.Log, Now: c.Now,
+		Profile: profile, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies,
+	}
+	if c.Metrics {
+		s.metrics = newMetrics()
+		s.metrics.watch(db)
+		options.Observe = s.metrics.route
+	}
+	s.graph = graph.New(options)
+	return s, nil
 }
 
 // openKeys loads the keys of a data folder, or makes some in memory.
@@ -69,11 +89,22 @@ func openKeys(dataDir string) (*auth.Keys, error) {
 	return auth.OpenKeys(dataDir)
 }
 
-// ServeHTTP answers a request of the API.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.graph.ServeHTTP(w, r) }
+// ServeHTTP answers a request of the API, and of a supervisor for /healthz and
+// /readyz.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == healthPath || r.URL.Path == readyPath {
+		s.serveHealth(w, r)
+		return
+	}
+	if s.metrics != nil {
+		s.metrics.inFlight.Inc()
+		defer s.metrics.inFlight.Dec()
+	}
+	s.graph.ServeHTTP(w, r)
+}
 
 // Close waits for the writes that have begun and closes the database.
-func (s *Server) Close() error { return s.db.Close() }
+func (s *Server) Close() error { return errors.Join(s.db.Close(), s.release()) }
 
 // A User is the owner of a mailbox.
 type User struct {

@@ -25,6 +25,8 @@ func onlyIn() map[string][]string {
 		"net/http":                      {"internal/auth", "internal/graph", "", "todotest", "cmd/duly"},
 		"github.com/alecthomas/kong":    {"cmd/duly"},
 		"github.com/go-jose/go-jose/v4": {"internal/auth"},
+
+		"github.com/prometheus/client_golang/prometheus": {""},
 	}
 }
 

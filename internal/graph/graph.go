@@ -33,6 +33,10 @@ type Options struct {
 	Profile        Profile
 	BaseURL        string         // scheme and host of all links; empty: those that the client used
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* headers count
+
+	// Observe makes the observer of a route, by its method and its path in the
+	// table of routes. It is called once for each; nil: nobody is told.
+	Observe func(method, path string) func(status int, took time.Duration)
 }
 
 // A Server answers requests for the API.
@@ -46,14 +50,20 @@ type Server struct {
 	baseURL  string
 	proxies  []netip.Prefix
 	tree     *node
+
+	observers map[*route]observer // nil: nobody is told
 }
 
 // New returns a Server.
 func New(o Options) *Server {
-	return &Server{
+	s := &Server{
 		db: o.DB, verifier: o.Verifier, secret: o.Secret, log: o.Log, now: o.Now, profile: o.Profile,
 		baseURL: strings.TrimSuffix(o.BaseURL, "/"), proxies: o.TrustedProxies, tree: newTree(routes()),
 	}
+	if o.Observe != nil {
+		s.observers = newObservers(s.tree, o.Observe)
+	}
+	return s
 }
 
 // A request is a call of the API with what its handler needs, and the answer as
@@ -104,7 +114,11 @@ func (s *Server) run(r *request, serve func(*request) error) {
 			}
 			s.fail(r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
-		s.logRequest(r)
+		took := s.now().Sub(r.now)
+		if s.observers != nil {
+			s.observers[r.route()](r.status, took)
+		}
+		s.logRequest(r, took)
 	}()
 	if err := serve(r); err != nil {
 		s.fail(r, err)
@@ -113,21 +127,24 @@ func (s *Server) run(r *request, serve func(*request) error) {
 
 // logRequest writes the one line of a request. It names the route as the table
 // has it: ids, bodies, titles and tokens are nobody's business.
-func (s *Server) logRequest(r *request) {
+func (s *Server) logRequest(r *request, took time.Duration) {
 	if !s.log.Enabled(r.Context(), slog.LevelInfo) {
 		return
 	}
 	route := "-"
-	if r.node != nil && r.node.routes[r.Method] != nil {
-		route = r.node.routes[r.Method].path
+	if rt := r.route(); rt != nil {
+		route = rt.path
 	}
 	attrs := []slog.Attr{
 		slog.String("method", r.Method), slog.String("version", r.version), slog.String("route", route),
-		slog.Int("status", r.status), slog.Duration("took", s.now().Sub(r.now)),
+		slog.Int("status", r.status), slog.Duration("took", took),
 		slog.String("request-id", r.id), slog.String("user", r.principal.User), slog.String("app", r.principal.App),
 	}
 	if r.outer != nil {
 		attrs = append(attrs, slog.String("batch", r.outer.id))
+	}
+	if id := traceID(r.Header); id != "" {
+		attrs = append(attrs, slog.String("trace-id", id))
 	}
 	s.log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
 }

@@ -119,3 +119,13 @@ func KnownSchema() int {
 	}
 	return len(names)
 }
+
+// SchemaVersion is the version of the schema of a database that no server uses.
+func SchemaVersion(path string) (version int, err error) {
+	c, err := openConn(path, sqlite.OpenReadOnly, `PRAGMA query_only = ON`)
+	if err != nil {
+		return 0, judged(err)
+	}
+	defer func() { err = judged(errors.Join(err, c.close())) }()
+	return schemaVersion(c)
+}

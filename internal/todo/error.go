@@ -36,6 +36,7 @@ const (
 	MethodNotAllowed                   // a path that exists and a method that it does not have
 	FailedDependency                   // a part of a batch whose dependency has failed
 	AnswerTooLarge                     // an answer that has no room among those of its batch
+	OutOfSpace                         // a write for which the server's disk has no room
 	Unavailable                        // the server is stopping, or the database does not answer
 )
 

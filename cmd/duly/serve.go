@@ -20,6 +20,7 @@ import (
 type serveCommand struct {
 	Data         dataFolder    `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, made if missing."`
 	Listen       listenAddress `setting:"" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one."`
+	AdminListen  listenAddress `setting:"" placeholder:"HOST:PORT" help:"Address for metrics, health and, on loopback addresses, profiles, which ask for no token. Off without it."`
 	BaseURL      baseURL       `setting:"" placeholder:"URL" help:"Scheme and host that links in answers begin with. Without it, those that each client used."`
 	TrustedProxy []proxy       `setting:"" placeholder:"CIDR" help:"Addresses of the reverse proxies whose X-Forwarded-Proto and -Host headers count; may be repeated."`
 	Profile      string        `setting:"" default:"friendly" enum:"friendly,strict" placeholder:"NAME" help:"friendly mends the defects of Microsoft's service, strict copies them to test clients against."`
@@ -58,9 +59,13 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	stopAdmin, err := serveAdmin(ctx, server, s.AdminListen, c)
+	if err != nil {
+		return errors.Join(err, listener.Close(), server.Close())
+	}
 	err = s.serve(ctx, server, listener, c)
 	log.Info("stopped")
-	return errors.Join(err, server.Close())
+	return errors.Join(err, stopAdmin(), server.Close())
 }
 
 // serve says where the server is and runs it.
@@ -91,7 +96,10 @@ func (s *serveCommand) hint(ctx context.Context, server *duly.Server, url string
 }
 
 func (s *serveCommand) config(log *slog.Logger) duly.Config {
-	config := duly.Config{DataDir: string(s.Data), BaseURL: string(s.BaseURL), Profile: s.Profile, Log: log}
+	config := duly.Config{
+		DataDir: string(s.Data), Exclusive: true, Metrics: s.AdminListen != "",
+		BaseURL: string(s.BaseURL), Profile: s.Profile, Log: log,
+	}
 	for _, p := range s.TrustedProxy {
 		config.TrustedProxies = append(config.TrustedProxies, netip.Prefix(p))
 	}

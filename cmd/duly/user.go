@@ -142,6 +142,9 @@ func openData(ctx context.Context, config duly.Config) (*duly.Server, error) {
 		return nil, fmt.Errorf("there is no data in %s: name the folder of the server with --data or DULY_DATA, or begin with %s",
 			config.DataDir, command("duly user add NAME", dataFolder(config.DataDir)))
 	}
+	if errors.Is(err, duly.ErrInUse) {
+		err = fmt.Errorf("%w: stop that one, or choose another folder with --data", err)
+	}
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		err = fmt.Errorf("%w: choose another one with --data, or let this account write to it", err)
 	}

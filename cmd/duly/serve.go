@@ -54,28 +54,29 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	log := s.logger(c.stderr)
-	server, err := openData(ctx, s.config(log))
+	admin, err := listenAdmin(ctx, s.AdminListen)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	stopAdmin, err := serveAdmin(ctx, server, s.AdminListen, c)
+	log := s.logger(c.stderr)
+	server, err := openData(ctx, s.config(log))
 	if err != nil {
-		return errors.Join(err, listener.Close(), server.Close())
+		return errors.Join(err, listener.Close(), admin.close())
 	}
-	err = s.serve(ctx, server, listener, c)
+	admin.serve(ctx, server)
+	err = s.serve(ctx, server, listener, c, admin.hint(c))
 	log.Info("stopped")
-	return errors.Join(err, stopAdmin(), server.Close())
+	return errors.Join(err, admin.close(), server.Close())
 }
 
 // serve says where the server is and runs it.
-func (s *serveCommand) serve(ctx context.Context, server *duly.Server, l net.Listener, c *console) error {
+func (s *serveCommand) serve(ctx context.Context, server *duly.Server, l net.Listener, c *console, adminHint string) error {
 	if !s.Listen.loopback() {
 		fmt.Fprintf(c.stderr, "duly: warning: other machines reach %s and there is no TLS, so that access tokens travel in clear: put a TLS proxy in front\n", s.Listen)
 	}
 	hint, err := s.hint(ctx, server, s.Listen.url(l.Addr()))
 	if err == nil {
-		_, err = fmt.Fprintf(c.stdout, "Duly listens on %s\n%s", s.Listen.url(l.Addr()), hint)
+		_, err = fmt.Fprintf(c.stdout, "Duly listens on %s\n%s%s", s.Listen.url(l.Addr()), adminHint, hint)
 	}
 	if err != nil {
 		return errors.Join(err, l.Close())

@@ -56,10 +56,10 @@ func TestFullDisk(t *testing.T) {
 	if err := syscall.Mount("duly-test", disk, "tmpfs", syscall.MS_REMOUNT, "size=64m"); err != nil {
 		t.Fatal(err)
 	}
-	p.awaitGet(t, "/readyz", http.StatusOK, "ok\n")
 	if status, body := p.post(t, token, "After"); status != http.StatusCreated {
 		t.Errorf("with space again: %d: %s", status, body)
 	}
+	p.awaitGet(t, "/readyz", http.StatusOK, "ok\n")
 	kept = slices.Insert(kept, 0, "After")
 	p.expectTitles(t, token, kept)
 	p.stop(t)

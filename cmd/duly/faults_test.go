@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A server does not start on a database whose damage it can see, and says what
@@ -63,7 +64,7 @@ func (p *process) awaitGet(t *testing.T, path string, status int, want string) {
 			t.Fatalf("GET %s: %s: %s", path, answer.Status, body)
 		case <-p.exited:
 			t.Fatalf("it ended with %v", p.cmd.ProcessState)
-		default:
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }

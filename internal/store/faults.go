@@ -17,15 +17,22 @@ var ErrFull = errors.New("no space is left for the database: free some on its di
 // is no database.
 var ErrDamaged = errors.New(`the database is damaged: stop the server, look at what "duly doctor" says, and restore a backup with "duly restore"`)
 
-// judge says in err whether the disk is full or the database damaged. That it is
-// damaged is remembered.
+// fullFor is how long a database that had no room for a write is called full,
+// unless a write finds room before: a smaller one may, whatever the next one does.
+const fullFor = 10 * time.Second
+
+// judge says in err whether the disk is full or the database damaged, and
+// remembers it.
 func (e *sqliteEngine) judge(err error) error {
 	if err == nil {
 		return nil
 	}
 	err = judged(err)
-	if errors.Is(err, ErrDamaged) {
+	switch {
+	case errors.Is(err, ErrDamaged):
 		e.damaged.Store(true)
+	case errors.Is(err, ErrFull):
+		e.full.Store(time.Now().UnixNano())
 	}
 	return err
 }
@@ -51,12 +58,16 @@ func failure(err error) sqlite.ResultCode {
 
 // Ready says why the database cannot serve, if so: it tries a read and a write
 // that changes nothing. The error is [ErrDamaged] from the first damage that any
-// transaction has met until the database is opened anew.
+// transaction has met until the database is opened anew, and [ErrFull] for some
+// seconds after a write was refused.
 func (db *DB) Ready(ctx context.Context) error { return db.engine.ready(ctx) }
 
 func (e *sqliteEngine) ready(ctx context.Context) error {
 	if e.damaged.Load() {
 		return ErrDamaged
+	}
+	if at := e.full.Load(); at != 0 && time.Since(time.Unix(0, at)) < fullFor {
+		return ErrFull
 	}
 	err := e.view(ctx, func(c *conn) error {
 		return c.exec(`SELECT user_id FROM users LIMIT 1`)

@@ -39,6 +39,7 @@ type sqliteEngine struct {
 	done   chan struct{} // closed when the writer has stopped
 
 	damaged atomic.Bool           // see judge
+	full    atomic.Int64          // when a write had no room, in nanoseconds since 1970; 0: the last one had
 	meter   atomic.Pointer[Meter] // may be nil
 }
 
@@ -118,7 +119,11 @@ func (e *sqliteEngine) submit(ctx context.Context, fn func(*conn) error) error {
 }
 
 func (e *sqliteEngine) update(ctx context.Context, fn func(*conn) error) error {
-	return e.submit(ctx, fn)
+	err := e.submit(ctx, fn)
+	if err == nil && e.full.Load() != 0 {
+		e.full.Store(0)
+	}
+	return err
 }
 
 func (e *sqliteEngine) view(ctx context.Context, fn func(*conn) error) error {

@@ -36,7 +36,8 @@ func badBackupf(format string, args ...any) error {
 // Restore makes the data folder dataDir, which must be missing or empty, out of
 // the backup in the file path. Every byte is compared with the manifest and the
 // database looked through before anything has its name. The next [New] brings
-// the schema up to date. progress is as for [Backup].
+// the schema up to date. Delta tokens from before are answered 410, since some
+// speak of changes that the backup does not have. progress is as for [Backup].
 func Restore(ctx context.Context, path, dataDir string, progress func(step string, done, all int64)) (m Manifest, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -69,6 +70,9 @@ func Restore(ctx context.Context, path, dataDir string, progress func(step strin
 	progress("looking for damage", 0, 1)
 	if err := m.verify(ctx, work); err != nil {
 		return m, err
+	}
+	if err := store.Fork(filepath.Join(work, databaseName)); err != nil {
+		return m, fmt.Errorf("preparing the database: %w", err)
 	}
 	for _, name := range []string{issuerName, databaseName} { // the database last: it is what makes a folder one with data
 		if err := os.Rename(filepath.Join(work, name), filepath.Join(dataDir, name)); err != nil {

@@ -246,6 +246,44 @@ func TestRestoreReleasedBackup(t *testing.T) {
 	s.must(t, "doctor")
 }
 
+// Delta tokens from before a restore are answered 410, also when as many writes
+// have followed as they know of: what they know may be another history.
+func TestRestoreEndsDeltaTokens(t *testing.T) {
+	t.Parallel()
+	s, p, token := servingAda(t)
+	delta := func() string {
+		link := p.call(t, token, "GET", tasksPath+"/delta", "", http.StatusOK)["@odata.deltaLink"].(string)
+		return strings.TrimPrefix(link, p.url)
+	}
+	write := func(title string) map[string]any {
+		return p.call(t, token, "POST", tasksPath, fmt.Sprintf(`{"title": %q}`, title), http.StatusCreated)
+	}
+	old := write("before")
+	before := delta()
+	s.must(t, "backup", "backup.tar")
+	write("lost")
+	after := delta()
+	p.stop(t)
+	s.must(t, "restore", "backup.tar", "--data", "restored")
+	p = s.start(t, "--data", "restored")
+	for n := range 3 {
+		write(fmt.Sprint("new ", n))
+	}
+	for _, path := range []string{before, after} {
+		p.call(t, token, "GET", path, "", http.StatusGone)
+	}
+	if got := p.call(t, token, "GET", tasksPath+"/"+old["id"].(string), "", http.StatusOK)["@odata.etag"]; got != old["@odata.etag"] {
+		t.Errorf("the etag of a task that did not change is %v, and was %v", got, old["@odata.etag"])
+	}
+	now := delta()
+	write("newest")
+	if changed := p.call(t, token, "GET", now, "", http.StatusOK)["value"].([]any); len(changed) != 1 {
+		t.Errorf("a new token gives %d changes", len(changed))
+	}
+	p.stop(t)
+	s.must(t, "doctor", "--data", "restored")
+}
+
 // unzip puts a file of testdata into the folder.
 func (s *shell) unzip(t *testing.T, name, to string) {
 	t.Helper()

@@ -129,3 +129,30 @@ func SchemaVersion(path string) (version int, err error) {
 	defer func() { err = judged(errors.Join(err, c.close())) }()
 	return schemaVersion(c)
 }
+
+// forkGap is how many writes a mailbox may have seen after a backup was made,
+// for Fork to keep their versions from being given out again.
+const forkGap = 1 << 32
+
+// Fork parts a restored database, which no server uses, from the one it was
+// copied from, whose clients know versions that it never had: every mailbox
+// leaves a gap in its versions and begins its change log anew. Who knows an older
+// version is told to read all again, and takes no later change for one it knows.
+func Fork(path string) (err error) {
+	c, err := openConn(path, sqlite.OpenReadWrite, `PRAGMA synchronous = FULL`)
+	if err != nil {
+		return judged(err)
+	}
+	defer func() { err = judged(errors.Join(err, c.close())) }()
+	if err := c.exec(`BEGIN IMMEDIATE`); err != nil {
+		return err
+	}
+	err = c.exec(`UPDATE users SET version = version + ?, log_floor = version + ?`, integer(forkGap), integer(forkGap))
+	if err == nil {
+		err = c.exec(`DELETE FROM changes`)
+	}
+	if err != nil {
+		return joinRollback(c, err)
+	}
+	return c.exec(`COMMIT`)
+}

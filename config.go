@@ -27,6 +27,15 @@ type Config struct {
 	// instead of making some.
 	Existing bool
 
+	// Beside makes a Server for administration, beside one that may serve the same
+	// DataDir meanwhile: it sends no notifications. Without it, [New] fails with
+	// [ErrInUse] where another Server has DataDir, and with an error that says what
+	// to do where a look of at most a second finds damage in the database.
+	Beside bool
+
+	// Metrics has requests and transactions counted, for [Server.AdminHandler].
+	Metrics bool
+
 	// BaseURL is the scheme and host that links in answers begin with, such as
 	// "https://todo.example.org". Empty means those that each client used.
 	BaseURL string
@@ -88,7 +97,7 @@ func (c *Config) database() (string, error) {
 	if c.DataDir == "" {
 		return store.Memory, nil
 	}
-	path := filepath.Join(c.DataDir, "duly.db")
+	path := filepath.Join(c.DataDir, databaseName)
 	if c.Existing {
 		_, err := os.Stat(path)
 		if errors.Is(err, fs.ErrNotExist) {

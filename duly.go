@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/duly-todo/duly/internal/auth"
@@ -30,14 +31,18 @@ type Server struct {
 	log   *slog.Logger
 	now   func() time.Time
 
-	stop    context.CancelFunc // of the sender of notifications
-	stopped chan struct{}      // closed when it has
+	stop     context.CancelFunc // of the sender of notifications
+	stopped  chan struct{}      // closed when it has
+	metrics  *metrics           // nil: nothing is counted
+	ready    readiness
+	stopping atomic.Bool
+	release  func() error // gives the data folder free
 }
 
 // New opens the data that c names, brings its schema up to date, and returns a
 // server for it. The caller must Close it. The error is [ErrNoData] where
 // c.Existing asks for data and there is none.
-func New(ctx context.Context, c Config) (*Server, error) {
+func New(ctx context.Context, c Config) (_ *Server, err error) {
 	profile, allow, err := c.check()
 	if err != nil {
 		return nil, err
@@ -46,6 +51,15 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	release, err := c.claim(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, release())
+		}
+	}()
 	keys, err := openKeys(c.DataDir)
 	if err != nil {
 		return nil, err
@@ -65,17 +79,23 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	hooks := webhook.NewClient(webhook.ClientOptions{Allow: allow})
 	sender := webhook.NewSender(webhook.Options{DB: db, Client: hooks, TenantID: keys.Tenant(), Log: c.Log, Now: c.Now})
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s := &Server{
-		db: db, keys: keys, log: c.Log, now: c.Now, stop: stop, stopped: make(chan struct{}),
-		graph: graph.New(graph.Options{
-			DB: db, Verifier: auth.NewVerifier(keys, db.UserExists, c.Now), Secret: secret, Log: c.Log, Now: c.Now,
-			Profile: profile, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies,
-			Webhook: hooks, WebPushKey: pushKey,
-		}),
+	s := &Server{db: db, keys: keys, log: c.Log, now: c.Now, release: release, stop: stop, stopped: make(chan struct{})}
+	options := graph.Options{
+		DB: db, Verifier: auth.NewVerifier(keys, db.UserExists, c.Now), Secret: secret, Log: c.Log, Now: c.Now,
+		Profile: profile, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies,
+		Webhook: hooks, WebPushKey: pushKey,
 	}
+	if c.Metrics {
+		s.metrics = newMetrics()
+		s.metrics.watch(db)
+		options.Observe = s.metrics.route
+	}
+	s.graph = graph.New(options)
 	go func() {
 		defer close(s.stopped)
-		sender.Run(run)
+		if !c.Beside {
+			sender.Run(run)
+		}
 	}()
 	return s, nil
 }
@@ -88,10 +108,19 @@ func openKeys(dataDir string) (*auth.Keys, error) {
 	return auth.OpenKeys(dataDir)
 }
 
-// ServeHTTP answers a request of the API.
+// ServeHTTP answers a request of the API, and of a supervisor for /healthz and
+// /readyz.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.TLS != nil && ownsHost(r.Host) {
 		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	if r.URL.Path == healthPath || r.URL.Path == readyPath {
+		s.serveHealth(w, r)
+		return
+	}
+	if s.metrics != nil {
+		s.metrics.inFlight.Inc()
+		defer s.metrics.inFlight.Dec()
 	}
 	s.graph.ServeHTTP(w, r)
 }
@@ -111,7 +140,7 @@ func ownsHost(host string) bool {
 func (s *Server) Close() error {
 	s.stop()
 	<-s.stopped
-	return s.db.Close()
+	return errors.Join(s.db.Close(), s.release())
 }
 
 // A User is the owner of a mailbox.

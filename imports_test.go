@@ -27,7 +27,8 @@ func onlyIn() map[string][]string {
 		"code.dny.dev/ssrf":             {"internal/webhook"},
 		"github.com/go-jose/go-jose/v4": {"internal/auth"},
 
-		"golang.org/x/crypto/acme/autocert": {"internal/certs"},
+		"golang.org/x/crypto/acme/autocert":              {"internal/certs"},
+		"github.com/prometheus/client_golang/prometheus": {""},
 	}
 }
 

@@ -265,3 +265,44 @@ func TestStrictTransportSecurity(t *testing.T) {
 		}
 	}
 }
+
+// Supervisors need no token, and are told when the server stops.
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, testHealth)
+}
+
+func testHealth(t *testing.T) {
+	s, err := duly.New(t.Context(), duly.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(h http.Handler, method, path string) string {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
+		return fmt.Sprintf("%d %q %q", w.Code, w.Body, w.Header().Get("Retry-After"))
+	}
+	for _, step := range []struct{ name, ready string }{
+		{"running", `200 "ok\n" ""`},
+		{"closed", `503 "The server is stopping.\n" "5"`},
+	} {
+		for _, h := range []http.Handler{s, s.AdminHandler(false)} {
+			for request, want := range map[string]string{
+				"GET /healthz": `200 "ok\n" ""`, "HEAD /healthz": `200 "" ""`, "POST /healthz": `405 "Use GET.\n" ""`,
+				"GET /readyz": step.ready,
+			} {
+				method, path, _ := strings.Cut(request, " ")
+				if got := ask(h, method, path); got != want {
+					t.Errorf("%s, %s: %s, not %s", step.name, request, got, want)
+				}
+			}
+		}
+		if got := ask(s.AdminHandler(false), "GET", "/metrics"); !strings.HasPrefix(got, "404 ") {
+			t.Errorf("metrics that were not asked for: %s", got)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second) // for which the database's answer is good
+	}
+}

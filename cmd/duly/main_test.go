@@ -57,6 +57,14 @@ func (s *shell) file(t *testing.T, name, text string) {
 	}
 }
 
+// remove removes a file from the folder.
+func (s *shell) remove(t *testing.T, name string) {
+	t.Helper()
+	if err := os.Remove(filepath.Join(s.dir, name)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (s *shell) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program(), args...)
 	cmd.Dir = s.dir
@@ -105,7 +113,7 @@ func TestUsageErrors(t *testing.T) {
 		env  string
 		want string // on stderr, after "duly: "
 	}{
-		{name: "no verb", want: `expected one of "serve", "user", "token", "tls", "version". See duly --help.`},
+		{name: "no verb", want: `expected one of "serve", "user", "token", "backup", "restore", .... See duly --help.`},
 		{name: "unknown verb", args: "sirve", want: `unexpected argument sirve, did you mean "serve"? See duly --help.`},
 		{name: "verb of another program", args: "frobnicate", want: `unexpected argument frobnicate. See duly --help.`},
 		{name: "half a verb", args: "user", want: `expected one of "add", "list". See duly user --help.`},
@@ -115,6 +123,9 @@ func TestUsageErrors(t *testing.T) {
 		{name: "argument too many", args: "serve now", want: `unexpected argument now. See duly serve --help.`},
 		{name: "no value", args: "serve --listen", want: `--listen needs a value. See duly serve --help.`},
 		{name: "no name", args: "user add", want: `expected "<name>". See duly user add --help.`},
+		{name: "no backup", args: "backup", want: `expected "<file>". See duly backup --help.`},
+		{name: "no backup to restore", args: "restore", want: `expected "<file>". See duly restore --help.`},
+		{name: "admin-listen, no port", args: "serve --admin-listen 127.0.0.1", want: `--admin-listen: "127.0.0.1" is not HOST:PORT, such as 127.0.0.1:8080. See duly serve --help.`},
 		{name: "no user", args: "token", want: `missing flags: --user=NAME. See duly token --help.`},
 
 		{name: "no data folder", args: "user list --data=", want: `--data: name a folder, such as /var/lib/duly. See duly user list --help.`},
@@ -185,6 +196,25 @@ func TestFailures(t *testing.T) {
 	}{
 		{name: "token without data", args: "token --user ada", want: `there is no data in data: name the folder of the server with --data or DULY_DATA, or begin with "duly user add NAME --data data"`},
 		{name: "list without data", args: "user list --data nowhere", want: `there is no data in nowhere: name the folder of the server with --data or DULY_DATA, or begin with "duly user add NAME --data nowhere"`},
+		{name: "doctor without data", args: "doctor --data nowhere", want: `there is no data in nowhere: name the folder of the server with --data or DULY_DATA`},
+		{name: "backup without data", args: "backup nowhere --data nowhere", want: `there is no data in nowhere: name the folder of the server with --data or DULY_DATA`},
+		{name: "backup without keys", args: "backup b", setUp: func(t *testing.T, s *shell) {
+			addAda(t, s)
+			s.remove(t, "data/issuer.json")
+		}, want: `cannot back up data: open the token issuer: open data/issuer.json: no such file or directory`},
+		{
+			name: "backup over a file", args: "backup file", setUp: func(t *testing.T, s *shell) { addAda(t, s); s.file(t, "file", "") },
+			want: `file exists already, and a backup replaces nothing: choose another name, or remove it`,
+		},
+		{
+			name: "restore into data", args: "restore b", setUp: func(t *testing.T, s *shell) { addAda(t, s); s.must(t, "backup", "b") },
+			want: `cannot restore into data: the folder is not empty: there is duly.db in data: move that away, or name another folder with --data`,
+		},
+		{
+			name: "restore what is no backup", args: "restore file --data nowhere", setUp: func(t *testing.T, s *shell) { s.file(t, "file", "no") },
+			want: `cannot restore file: this is no sound backup of Duly's: it is no tar file, or cut off`,
+		},
+		{name: "restore nothing", args: "restore none --data nowhere", want: `cannot restore none: open none: no such file or directory`},
 		{
 			name: "token in a folder without data", args: "token --user ada --data .",
 			want: `there is no data in .: name the folder of the server with --data or DULY_DATA, or begin with "duly user add NAME --data ."`,
@@ -269,6 +299,9 @@ func TestHelp(t *testing.T) {
 		"user list --help": {"Usage: duly user list", "--json", "Examples:\n  duly user list"},
 		"token --help":     {"Usage: duly token --user=NAME", "$DULY_EXPIRES", "Tasks.ReadWrite User.Read, $DULY_SCOPE", "Examples:\n  TOKEN=$(duly token"},
 		"tls ca --help":    {"Usage: duly tls ca", "--path", "Examples:\n  duly tls ca"},
+		"backup --help":    {"Usage: duly backup <file>", "$DULY_DATA", "Examples:\n  duly backup duly-"},
+		"restore --help":   {"Usage: duly restore <file>", "Examples:\n  duly restore duly-"},
+		"doctor --help":    {"Usage: duly doctor", "Examples:\n  duly doctor"},
 		"version --help":   {"Usage: duly version", "Examples:\n  duly version"},
 	} {
 		t.Run(args, func(t *testing.T) {

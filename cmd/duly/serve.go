@@ -21,6 +21,7 @@ import (
 type serveCommand struct {
 	Data         dataFolder    `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, made if missing."`
 	Listen       listenAddress `setting:"" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one."`
+	AdminListen  listenAddress `setting:"" placeholder:"HOST:PORT" help:"Address for metrics, health and, on loopback addresses, profiles, which ask for no token. Off without it."`
 	BaseURL      baseURL       `setting:"" placeholder:"URL" help:"Scheme and host that links in answers begin with. Without it, those that each client used."`
 	TrustedProxy []proxy       `setting:"" placeholder:"CIDR" help:"Addresses of the reverse proxies whose X-Forwarded-Proto and -Host headers count; may be repeated."`
 	TLS          tlsFlags      `embed:""`
@@ -69,17 +70,22 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if config != nil {
 		listener = tls.NewListener(listener, config)
 	}
-	server, err := openData(ctx, s.config(log))
+	admin, err := listenAdmin(ctx, s.AdminListen)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	err = s.serve(ctx, server, listener, c)
+	server, err := openData(ctx, s.config(log))
+	if err != nil {
+		return errors.Join(err, listener.Close(), admin.close())
+	}
+	admin.serve(ctx, server)
+	err = s.serve(ctx, server, listener, c, admin.hint(c))
 	log.Info("stopped")
-	return errors.Join(err, server.Close())
+	return errors.Join(err, admin.close(), server.Close())
 }
 
 // serve says where the server is and runs it.
-func (s *serveCommand) serve(ctx context.Context, server *duly.Server, l net.Listener, c *console) error {
+func (s *serveCommand) serve(ctx context.Context, server *duly.Server, l net.Listener, c *console, adminHint string) error {
 	url := s.Listen.url(s.TLS.scheme(), l.Addr())
 	trust, curlOption, err := s.trust()
 	var hint string
@@ -87,7 +93,7 @@ func (s *serveCommand) serve(ctx context.Context, server *duly.Server, l net.Lis
 		hint, err = s.hint(ctx, server, "curl -sS"+curlOption, url)
 	}
 	if err == nil {
-		_, err = fmt.Fprintf(c.stdout, "Duly listens on %s\n%s%s", url, trust, hint)
+		_, err = fmt.Fprintf(c.stdout, "Duly listens on %s\n%s%s%s", url, adminHint, trust, hint)
 	}
 	if err != nil {
 		return errors.Join(err, l.Close())
@@ -108,7 +114,10 @@ func (s *serveCommand) hint(ctx context.Context, server *duly.Server, curl, url 
 }
 
 func (s *serveCommand) config(log *slog.Logger) duly.Config {
-	config := duly.Config{DataDir: string(s.Data), BaseURL: string(s.BaseURL), Profile: s.Profile, Log: log}
+	config := duly.Config{
+		DataDir: string(s.Data), Metrics: s.AdminListen != "",
+		BaseURL: string(s.BaseURL), Profile: s.Profile, Log: log,
+	}
 	for _, p := range s.TrustedProxy {
 		config.TrustedProxies = append(config.TrustedProxies, netip.Prefix(p))
 	}

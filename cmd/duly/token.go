@@ -27,7 +27,7 @@ func (*tokenCommand) Examples() string {
 
 // Run prints the token and nothing else. It makes no data where there is none.
 func (t *tokenCommand) Run(ctx context.Context, c *console) (err error) {
-	server, err := openData(ctx, duly.Config{DataDir: string(t.Data), Existing: true})
+	server, err := openData(ctx, duly.Config{DataDir: string(t.Data), Existing: true, Beside: true})
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (u *userAddCommand) Run(ctx context.Context, c *console) (err error) {
 	if _, err := todo.NewUser("", string(u.Name), u.DisplayName, u.Mail, time.Time{}); err != nil {
 		return &usageError{withoutTarget(err)}
 	}
-	server, err := openData(ctx, duly.Config{DataDir: string(u.Data)})
+	server, err := openData(ctx, duly.Config{DataDir: string(u.Data), Beside: true})
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (*userListCommand) Examples() string {
 
 // Run lists the users by name.
 func (u *userListCommand) Run(ctx context.Context, c *console) (err error) {
-	server, err := openData(ctx, duly.Config{DataDir: string(u.Data), Existing: true})
+	server, err := openData(ctx, duly.Config{DataDir: string(u.Data), Existing: true, Beside: true})
 	if err != nil {
 		return err
 	}
@@ -148,6 +148,9 @@ func openData(ctx context.Context, config duly.Config) (*duly.Server, error) {
 // dataError says that the data folder cannot be used because of err, if there is
 // one, and what to do.
 func dataError(dir string, err error) error {
+	if errors.Is(err, duly.ErrInUse) {
+		err = fmt.Errorf("%w: stop that one, or choose another folder with --data", err)
+	}
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		err = fmt.Errorf("%w: choose another one with --data, or let this account write to it", err)
 	}

@@ -68,13 +68,21 @@ type issuerFile struct {
 // A file that is damaged is an error that says what to do. It is never replaced,
 // because new keys make every token worthless that was given out.
 func OpenKeys(dir string) (*Keys, error) {
+	k, err := LoadKeys(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := createIssuer(filepath.Join(dir, issuerName)); err != nil {
+			return nil, fmt.Errorf("open the token issuer: %w", err)
+		}
+		k, err = LoadKeys(dir) // ours, or that of a process which was faster
+	}
+	return k, err
+}
+
+// LoadKeys is [OpenKeys] that makes nothing: the error is fs.ErrNotExist where
+// there is no issuer.
+func LoadKeys(dir string) (*Keys, error) {
 	path := filepath.Join(dir, issuerName)
 	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = createIssuer(path); err == nil {
-			text, err = os.ReadFile(path) // ours, or that of a process which was faster
-		}
-	}
 	if err != nil {
 		return nil, fmt.Errorf("open the token issuer: %w", err)
 	}

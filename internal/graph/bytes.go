@@ -116,6 +116,6 @@ func (s *Server) send(r *request, d *download, w io.Writer) {
 
 // abort cuts the connection within an answer. It does not return.
 func (s *Server) abort(r *request, err error) {
-	s.log.WarnContext(r.Context(), "an answer was cut off", "request-id", r.id, "method", r.Method, "route", r.route(), "err", err)
+	s.log.WarnContext(r.Context(), "an answer was cut off", "request-id", r.id, "method", r.Method, "route", r.routePath(), "err", err)
 	panic(http.ErrAbortHandler)
 }

@@ -91,6 +91,8 @@ func form(kind todo.Kind) answerForm {
 		return answerForm{status: 403, code: "ExtensionError"}
 	case todo.TooManyRequests:
 		return answerForm{status: 429, code: "TooManyRequests"}
+	case todo.OutOfSpace:
+		return answerForm{status: 507, code: "quotaLimitReached"}
 	case todo.Unavailable:
 		return answerForm{status: 503, code: "serviceNotAvailable"}
 	}
@@ -108,8 +110,11 @@ func (s *Server) fail(r *request, err error) {
 	case known:
 	case errors.Is(err, store.ErrClosed), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		e = &todo.Error{Kind: todo.Unavailable, Message: "The service is not available. Try the request again after a delay."}
+	case errors.Is(err, store.ErrFull):
+		s.log.ErrorContext(r.Context(), "request failed", "request-id", r.id, "method", r.Method, "route", r.path, "err", err)
+		e = &todo.Error{Kind: todo.OutOfSpace, Message: "The server has no space left. Nothing was changed."}
 	default:
-		s.log.ErrorContext(r.Context(), "request failed", "request-id", r.id, "method", r.Method, "route", r.route(), "err", err) // the path may hold a secret
+		s.log.ErrorContext(r.Context(), "request failed", "request-id", r.id, "method", r.Method, "route", r.routePath(), "err", err) // the path may hold a secret
 		e = &todo.Error{Message: internalMessage}
 	}
 	f := form(e.Kind)

@@ -36,6 +36,10 @@ type Options struct {
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* headers count
 	Webhook        *webhook.Client
 	WebPushKey     string
+
+	// Observe makes the observer of a route, by its method and its path in the
+	// table of routes. It is called once for each; nil: nobody is told.
+	Observe func(method, path string) func(status int, took time.Duration)
 }
 
 // A Server answers requests for the API.
@@ -51,15 +55,21 @@ type Server struct {
 	webhook  *webhook.Client
 	pushKey  string
 	tree     *node
+
+	observers map[*route]observer // nil: nobody is told
 }
 
 // New returns a Server.
 func New(o Options) *Server {
-	return &Server{
+	s := &Server{
 		db: o.DB, verifier: o.Verifier, secret: o.Secret, log: o.Log, now: o.Now, profile: o.Profile,
 		baseURL: strings.TrimSuffix(o.BaseURL, "/"), proxies: o.TrustedProxies, tree: newTree(routes()),
 		webhook: o.Webhook, pushKey: o.WebPushKey,
 	}
+	if o.Observe != nil {
+		s.observers = newObservers(s.tree, o.Observe)
+	}
+	return s
 }
 
 // A request is a call of the API with what its handler needs, and the answer as
@@ -107,41 +117,53 @@ func (s *Server) run(r *request, serve func(*request) error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler && r.outer == nil {
-				s.logRequest(r)
+				s.finished(r) // which was cut off on purpose
 				panic(p)
 			}
 			s.fail(r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
-		s.logRequest(r)
+		s.finished(r)
 	}()
 	if err := serve(r); err != nil {
 		s.fail(r, err)
 	}
 }
 
+// finished counts and logs a request that has its answer.
+func (s *Server) finished(r *request) {
+	took := s.now().Sub(r.now)
+	if s.observers != nil {
+		s.observers[r.route()](r.status, took)
+	}
+	s.logRequest(r, took)
+}
+
 // logRequest writes the one line of a request. It names the route as the table
 // has it: ids, bodies, titles and tokens are nobody's business.
-func (s *Server) logRequest(r *request) {
+func (s *Server) logRequest(r *request, took time.Duration) {
 	if !s.log.Enabled(r.Context(), slog.LevelInfo) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("method", r.Method), slog.String("version", r.version), slog.String("route", r.route()),
-		slog.Int("status", r.status), slog.Duration("took", s.now().Sub(r.now)),
+		slog.String("method", r.Method), slog.String("version", r.version), slog.String("route", r.routePath()),
+		slog.Int("status", r.status), slog.Duration("took", took),
 		slog.String("request-id", r.id), slog.String("user", r.principal.User), slog.String("app", r.principal.App),
 	}
 	if r.outer != nil {
 		attrs = append(attrs, slog.String("batch", r.outer.id))
 	}
+	if id := traceID(r.Header); id != "" {
+		attrs = append(attrs, slog.String("trace-id", id))
+	}
 	s.log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
 }
 
-// route is the path of the request as the table has it; "-" if it is not there.
-func (r *request) route() string {
-	if r.node == nil || r.node.routes[r.Method] == nil {
-		return "-"
+// routePath is the path of the request as the table has it; "-" if it is not there.
+func (r *request) routePath() string {
+	if rt := r.route(); rt != nil {
+		return rt.path
 	}
-	return r.node.routes[r.Method].path
+	return "-"
 }
 
 // commonHeaders sets what every answer carries (semantics §1).

@@ -27,6 +27,8 @@ type DB struct {
 
 	watching sync.RWMutex
 	watches  []*Watch
+	last     atomic.Int64 // the latest time of a transaction, in microseconds
+	meter    *Meter       // may be nil
 }
 
 // Memory is the name of a database that lives as long as its DB.
@@ -60,7 +62,11 @@ var ErrClosed = errors.New("the database is closed")
 // not start another transaction, nor do slow work.
 func (db *DB) Update(ctx context.Context, as As, fn func(*Tx) error) error {
 	tx := &Tx{ctx: ctx, db: db, as: as, work: odata.NewBudget()}
+	start := time.Now()
 	err := db.engine.update(ctx, func(c *conn) error {
+		if db.meter != nil {
+			db.meter.Waited(time.Since(start))
+		}
 		tx.conn, tx.now = c, db.time()
 		return fn(tx)
 	})
@@ -72,12 +78,31 @@ func (db *DB) Update(ctx context.Context, as As, fn func(*Tx) error) error {
 
 // View runs fn on a snapshot of the mailbox of user. fn must not write.
 func (db *DB) View(ctx context.Context, user string, fn func(*Tx) error) error {
+	if db.meter != nil {
+		start := time.Now()
+		defer func() { db.meter.Read(time.Since(start)) }()
+	}
 	return db.engine.view(ctx, func(c *conn) error {
 		return fn(&Tx{ctx: ctx, db: db, conn: c, as: As{User: user}, now: db.time(), work: odata.NewBudget()})
 	})
 }
 
-func (db *DB) time() time.Time { return db.now().UTC().Truncate(time.Microsecond) }
+// maxStep is how far a clock that is set back is waited for: time stands still
+// meanwhile, so that ids and etags keep their order. A clock that was set back by
+// more was wrong before, and is followed.
+const maxStep = time.Minute
+
+// time is the time of a transaction.
+func (db *DB) time() time.Time {
+	now := db.now().UTC().Truncate(time.Microsecond)
+	micros := now.UnixMicro()
+	last := db.last.Load()
+	if micros < last && last-micros <= maxStep.Microseconds() {
+		return time.UnixMicro(last).UTC()
+	}
+	db.last.CompareAndSwap(last, micros) // of two at once, either may stay
+	return now
+}
 
 // Tx is a transaction on one mailbox. All its writes carry the same time.
 type Tx struct {

@@ -42,6 +42,7 @@ const (
 	EndpointTimedOut                   // a notification URL that does not answer in time
 	SubscriptionLimit                  // a subscription beyond the limit
 	TooManyRequests                    // a call that has to wait for others of its kind
+	OutOfSpace                         // a write for which the server's disk has no room
 	Unavailable                        // the server is stopping, or the database does not answer
 	InvalidSlice                       // a Content-Range that makes no sense, or a body that is not it
 	InvalidStart                       // a part of an upload that does not begin where it has to go on

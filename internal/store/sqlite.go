@@ -261,6 +261,14 @@ func null() value           { return value{} }
 func integer(i int64) value { return value{kind: 1, i: i} }
 func text(s string) value   { return value{kind: 2, s: s} }
 
+// micros is a time in microseconds, of which the zero time is 0.
+func micros(t time.Time) value {
+	if t.IsZero() {
+		return integer(0)
+	}
+	return integer(t.UnixMicro())
+}
+
 // row reads the columns of a result from left to right.
 type row struct {
 	stmt *sqlite.Stmt
@@ -269,6 +277,14 @@ type row struct {
 
 func (r *row) int() int64   { r.next++; return r.stmt.ColumnInt64(r.next - 1) }
 func (r *row) text() string { r.next++; return r.stmt.ColumnText(r.next - 1) }
+
+// time is a column of microseconds, of which 0 is the zero time.
+func (r *row) time() time.Time {
+	if us := r.int(); us != 0 {
+		return time.UnixMicro(us).UTC()
+	}
+	return time.Time{}
+}
 
 // null says whether the next column is null, and passes over it if so.
 func (r *row) null() bool {

@@ -1,7 +1,7 @@
 // Package duly is a To Do server that speaks Microsoft Graph, as a Go value.
 //
-// [New] opens a server; it is an [http.Handler] for the paths below /v1.0 and
-// /beta, and [Server.Serve] runs it on a listener. Package todotest starts one
+// [New] opens a server; it is an [http.Handler] for the API below /v1.0 and /beta
+// and for the sign-in beside it, and [Server.Serve] runs it on a listener. Package todotest starts one
 // inside a test.
 package duly
 
@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/duly-todo/duly/internal/auth"
@@ -21,11 +22,12 @@ import (
 
 // Server is a running To Do service. Its methods may be called from many goroutines.
 type Server struct {
-	db    *store.DB
-	keys  *auth.Keys
-	graph *graph.Server
-	log   *slog.Logger
-	now   func() time.Time
+	db     *store.DB
+	keys   *auth.Keys
+	graph  *graph.Server
+	issuer *auth.Issuer
+	log    *slog.Logger
+	now    func() time.Time
 }
 
 // New opens the data that c names, brings its schema up to date, and returns a
@@ -52,10 +54,18 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	verifier := auth.NewVerifier(keys, db.UserExists, c.Now)
+	verifier.Serving(c.BaseURL, db.AppExists)
+	issuer, err := auth.NewIssuer(auth.IssuerOptions{
+		DB: db, Keys: keys, Verifier: verifier, Now: c.Now, Log: c.Log, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies, DevUser: c.DevUser,
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	return &Server{
-		db: db, keys: keys, log: c.Log, now: c.Now,
+		db: db, keys: keys, issuer: issuer, log: c.Log, now: c.Now,
 		graph: graph.New(graph.Options{
-			DB: db, Verifier: auth.NewVerifier(keys, db.UserExists, c.Now), Secret: secret, Log: c.Log, Now: c.Now,
+			DB: db, Verifier: verifier, Secret: secret, Log: c.Log, Now: c.Now,
 			Profile: profile, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies,
 		}),
 	}, nil
@@ -69,8 +79,16 @@ func openKeys(dataDir string) (*auth.Keys, error) {
 	return auth.OpenKeys(dataDir)
 }
 
-// ServeHTTP answers a request of the API.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.graph.ServeHTTP(w, r) }
+// ServeHTTP answers a request of the API, of sign-in or for a token. What neither
+// knows is the API's to refuse.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if !strings.EqualFold(first, "v1.0") && !strings.EqualFold(first, "beta") && s.issuer.Serves(r) {
+		s.issuer.ServeHTTP(w, r)
+		return
+	}
+	s.graph.ServeHTTP(w, r)
+}
 
 // Close waits for the writes that have begun and closes the database.
 func (s *Server) Close() error { return s.db.Close() }

@@ -101,6 +101,18 @@ func (tx *Tx) App(id string) (a App, err error) {
 	return a, err
 }
 
+// AppExists returns nil when id is that of an application, or todo.ErrNotFound.
+func (db *DB) AppExists(ctx context.Context, id string) error {
+	return db.View(ctx, "", func(tx *Tx) error {
+		found := false
+		err := tx.conn.query(`SELECT 1 FROM apps WHERE app_id = ?`, func(*row) error { found = true; return nil }, text(id))
+		if err == nil && !found {
+			err = todo.ErrNotFound
+		}
+		return err
+	})
+}
+
 // Apps returns all applications, of which there are [MaxApps] at most, by name.
 func (db *DB) Apps(ctx context.Context) (apps []App, err error) {
 	err = db.View(ctx, "", func(tx *Tx) error {

@@ -142,8 +142,7 @@ func (i *Issuer) accountPage(c *call, s *signedIn, status int, p page) error {
 // setup is the page behind a one-time link: it sets the password of the link's
 // user, or makes the first account.
 func (i *Issuer) setup(c *call) error {
-	link := c.PathValue("link")
-	user, hash, ok := readSecret(setupPrefix, link)
+	user, hash, ok := readSecret(setupPrefix, c.PathValue("link"))
 	if !ok {
 		return errBadLink()
 	}
@@ -160,31 +159,30 @@ func (i *Issuer) setup(c *call) error {
 	if err != nil {
 		return err
 	}
-	path := "/setup/" + link
 	if c.Method != http.MethodPost {
 		if err := c.method(http.MethodGet, http.MethodHead, http.MethodPost); err != nil {
 			return err
 		}
-		return c.setupPage(http.StatusOK, &owner, path, "")
+		return c.setupPage(http.StatusOK, &owner, "")
 	}
 	form, _, err := c.pageForm()
 	if err != nil {
 		return err
 	}
-	return i.finishSetup(c, &owner, hash, path, form)
+	return i.finishSetup(c, &owner, hash, form)
 }
 
 func errBadLink() *oauthError {
 	return errorf(400, "invalid_request", 90014, "This link was used already or has expired. Ask for a new one: duly user setup-link NAME.")
 }
 
-func (c *call) setupPage(status int, owner *todo.User, path, message string) error {
+func (c *call) setupPage(status int, owner *todo.User, message string) error {
 	return c.page(status, "setup", page{
-		Title: "Set your password", User: owner.UserPrincipalName, Error: message, Continue: c.sealed(path), Path: path, Min: MinPassword, Max: MaxPassword,
+		Title: "Set your password", User: owner.UserPrincipalName, Error: message, Continue: c.sealed("/account"), Min: MinPassword, Max: MaxPassword,
 	})
 }
 
-func (i *Issuer) finishSetup(c *call, owner *todo.User, hash, path string, form url.Values) error {
+func (i *Issuer) finishSetup(c *call, owner *todo.User, hash string, form url.Values) error {
 	password := form.Get("password")
 	problem := checkPassword(password)
 	if problem == "" && password != form.Get("again") {
@@ -202,7 +200,7 @@ func (i *Issuer) finishSetup(c *call, owner *todo.User, hash, path string, form 
 		if first {
 			*owner = todo.User{}
 		}
-		return c.setupPage(http.StatusBadRequest, owner, path, problem)
+		return c.setupPage(http.StatusBadRequest, owner, problem)
 	}
 	phc, err := i.passwords.create(c.Context(), password)
 	if err != nil {

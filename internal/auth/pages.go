@@ -34,7 +34,6 @@ type page struct {
 	Style    template.CSS
 	CSRF     string
 	Continue string // sealed path with which the form goes on
-	Path     string // of the form, where it is not the page's own
 
 	User, Name  string // who is signed in, or what was typed
 	App         string

@@ -55,7 +55,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		return nil, err
 	}
 	verifier := auth.NewVerifier(keys, db.UserExists, c.Now)
-	verifier.Serving(c.BaseURL, db.AppExists)
+	verifier.Serving(c.BaseURL, db)
 	issuer, err := auth.NewIssuer(auth.IssuerOptions{
 		DB: db, Keys: keys, Verifier: verifier, Now: c.Now, Log: c.Log, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies, DevUser: c.DevUser,
 	})

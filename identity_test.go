@@ -740,6 +740,15 @@ func TestAccountPage(t *testing.T) {
 	if made.status != 200 || token == "" {
 		t.Fatalf("%d %s", made.status, made.body)
 	}
+	if a := r.api(token, "/v1.0/me/todo/lists"); a.status != 200 {
+		t.Errorf("the token: %d %s", a.status, a.body)
+	}
+	if a := r.browser().send("POST", "/v1.0/me/todo/lists", `{"displayName": "x"}`, "Authorization", "Bearer "+token, "Content-Type", "application/json"); a.status != 403 {
+		t.Errorf("the token to read writes: %d %s", a.status, a.body)
+	}
+	if a := r.api(token[:len(token)-4]+"AAAA", "/v1.0/me/todo/lists"); a.status != 401 {
+		t.Errorf("a token that nobody made: %d %s", a.status, a.body)
+	}
 	if page = b.get("/account"); strings.Contains(page.body, token) || !strings.Contains(page.body, "backup") {
 		t.Error("the token is shown again, or not listed")
 	}
@@ -747,6 +756,14 @@ func TestAccountPage(t *testing.T) {
 		if a := b.submit(page, "/account", "action", "create-token", "name", "n", "days", days); a.status != 400 || !strings.Contains(a.body, "A token lasts from 1 to 366 days.") {
 			t.Errorf("%q days: %d", days, a.status)
 		}
+	}
+	id := regexp.MustCompile(`name="id" value="([^"]*)">\s*<button class="bad" name="action" value="remove-token"`).FindStringSubmatch(page.body)
+	if id == nil {
+		t.Fatalf("no button to remove the token: %s", page.body)
+	}
+	b.submit(page, "/account", "action", "remove-token", "id", id[1])
+	if a := r.api(token, "/v1.0/me/todo/lists"); a.status != 401 {
+		t.Errorf("the token after its removal: %d %s", a.status, a.body)
 	}
 	if a := b.submit(page, "/account", "action", "nonsense"); a.status != 400 {
 		t.Errorf("an unknown action: %d", a.status)
@@ -794,5 +811,44 @@ func TestSetupLink(t *testing.T) {
 	}
 	if a := b.get("/setup/dulysu_nonsense"); a.status != 400 {
 		t.Errorf("no link: %d", a.status)
+	}
+}
+
+// M8: over https the cookies are bound to the host, and every sign-in gives new ones.
+func TestCookies(t *testing.T) {
+	t.Parallel()
+	r := newRealmWith(t, duly.Config{BaseURL: "tls", DevUser: adele}, (*httptest.Server).StartTLS)
+	b := r.browser()
+	given := map[string]string{}
+	for round := range 3 {
+		a := b.submit(b.get("/account"), "/login", "action", "development")
+		if round > 0 { // signed in: the account page has no sign-in form
+			page := b.get(r.authorizePath("prompt", "login"))
+			a = b.submit(page, "/login", "action", "development")
+		}
+		last := map[string]string{}
+		for _, line := range a.header.Values("Set-Cookie") {
+			name, rest, _ := strings.Cut(line, "=")
+			value, attributes, _ := strings.Cut(rest, "; ")
+			if value == "" {
+				continue
+			}
+			last[name] = value
+			if want := regexp.MustCompile(`^Path=/; Max-Age=\d+; HttpOnly; Secure; SameSite=Lax$`); !want.MatchString(attributes) {
+				t.Errorf("%s has the attributes %s", name, attributes)
+			}
+		}
+		for _, name := range []string{"__Host-duly-session", "__Host-duly-form"} {
+			if last[name] == "" || last[name] == given[name] {
+				t.Errorf("round %d: %s is not new", round, name)
+			}
+		}
+		if len(last) != 2 {
+			t.Errorf("cookies %d", len(last))
+		}
+		given = last
+	}
+	if a := b.get("/common/v2.0/.well-known/openid-configuration", "Host", "evil.example"); a.text("issuer") != r.URL+"/"+r.tenant+"/v2.0" {
+		t.Errorf("L247: %s", a.body)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	josejson "github.com/go-jose/go-jose/v4/json"
 
+	"github.com/duly-todo/duly/internal/store"
 	"github.com/duly-todo/duly/internal/todo"
 )
 
@@ -46,6 +47,7 @@ type Verifier struct {
 	now    func() time.Time
 	base   string // scheme and host of the server; see Serving
 	apps   func(ctx context.Context, id string) error
+	db     *store.DB // of the personal access tokens; nil: there are none
 	base64 *base64.Encoding
 	cache  *cache
 }
@@ -66,11 +68,10 @@ func NewVerifier(k *Keys, users func(ctx context.Context, id string) error, now 
 }
 
 // Serving makes v take the tokens of an [Issuer] at the base URL, or on loopback
-// where that is empty. It asks apps on every request whether the application of
-// a token still exists, which says so as users do. It must be called before v is
-// used.
-func (v *Verifier) Serving(base string, apps func(ctx context.Context, id string) error) {
-	v.base, v.apps = base, apps
+// where that is empty, as long as their applications are in db, and the personal
+// access tokens that are there. It must be called before v is used.
+func (v *Verifier) Serving(base string, db *store.DB) {
+	v.base, v.apps, v.db = base, db.AppExists, db
 }
 
 // Authenticate returns the principal of a request. It fails with
@@ -90,6 +91,9 @@ func (v *Verifier) Authenticate(r *http.Request) (Principal, error) {
 	}
 	if len(token) > maxToken {
 		return Principal{}, refuse("Access token is longer than the 16,384 bytes allowed.")
+	}
+	if v.db != nil && strings.HasPrefix(token, personalPrefix) {
+		return v.personal(r.Context(), token)
 	}
 	now := v.now().Unix()
 	known, hit := v.cache.get(token)

@@ -217,6 +217,7 @@ func TestRowsAuthorize(t *testing.T) {
 		{"F155", "no scope", ask("scope", "-"), returned("invalid_request", 900144, "The request must contain the parameter 'scope'.")},
 		{"F155+", "an empty scope", ask("scope", "  "), returned("invalid_request", 900144, "The request must contain the parameter 'scope'.")},
 		{"F156+", "prompt none with another", ask("prompt", "none login"), returned("invalid_request", 90023, "The prompt 'none' cannot be with others.")},
+		{"F157+", "max_age that is no number", ask("max_age", "x"), returned("invalid_request", 90014, "The max_age is not a number of seconds.")},
 		{"F158", "request object by value", ask("request", "eyJhbGciOiJub25lIn0.e30."), returned("request_not_supported", 90023, "Request objects are not supported.")},
 		{"F159", "request object by reference", ask("request_uri", "https://evil.example/request"), returned("request_uri_not_supported", 90023, "Request objects are not supported.")},
 		{"F161", "the redirect carries no token and no Referer", func(r *realm) *answer { return r.consented().get(r.authorizePath()) }, all(sent(callback),

@@ -532,6 +532,11 @@ func TestPrompt(t *testing.T) {
 			t.Errorf("prompt %q, hint %q: %d %s", tt.prompt, tt.hint, page.status, page.body)
 		}
 	}
+	r.pass(time.Minute)
+	r.codeOf(b.get(r.authorizePath("max_age", "60")))
+	if page := b.get(r.authorizePath("max_age", "59")); page.status != 200 || !strings.Contains(page.body, "<h1>Sign in</h1>") {
+		t.Errorf("max_age: %d %s", page.status, page.body)
+	}
 	page := b.get(r.authorizePath("prompt", "select_account"))
 	a := b.submit(page, "/login", "action", "continue")
 	if a = b.get(a.header.Get("Location")); a.status != 302 {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ type authorization struct {
 	challenge   string
 	prompt      []string
 	loginHint   string
+	maxAge      int64 // seconds since the sign-in; negative: any
 	clientInfo  bool
 	scopes      scopes
 }
@@ -93,6 +95,14 @@ func (a *authorization) read(q url.Values, base string) (err *oauthError) {
 	case slices.Contains(a.prompt, "none") && len(a.prompt) > 1:
 		return errorf(400, "invalid_request", 90023, "The prompt 'none' cannot be with others.")
 	}
+	a.maxAge = -1
+	if age := q.Get("max_age"); age != "" {
+		n, err := strconv.ParseInt(age, 10, 64)
+		if err != nil || n < 0 {
+			return errorf(400, "invalid_request", 90014, "The max_age is not a number of seconds.")
+		}
+		a.maxAge = n
+	}
 	if a.scopes, err = parseScopes(&a.app, q.Get("scope"), base); err != nil {
 		return err
 	}
@@ -130,7 +140,7 @@ func (i *Issuer) authorize(c *call) error {
 	if err != nil {
 		return err
 	}
-	if signedIn != nil && a.loginHint != "" && !signedIn.isCalled(a.loginHint) {
+	if signedIn != nil && (a.loginHint != "" && !signedIn.isCalled(a.loginHint) || a.maxAge >= 0 && c.now.Unix()-signedIn.session.Created.Unix() > a.maxAge) {
 		signedIn = nil
 	}
 	silent := slices.Contains(a.prompt, "none")

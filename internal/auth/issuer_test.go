@@ -3,6 +3,8 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -103,6 +105,28 @@ func TestLimiter(t *testing.T) {
 	}
 	if len(l.counts) > limiterSize {
 		t.Errorf("%d names are remembered", len(l.counts))
+	}
+}
+
+// M2: X-Forwarded-For counts as far as it was written by proxies of ours.
+func TestAddress(t *testing.T) {
+	t.Parallel()
+	i := &Issuer{IssuerOptions: IssuerOptions{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}
+	for _, tt := range []struct{ peer, forwarded, want string }{
+		{"192.0.2.1:5", "", "192.0.2.1"},
+		{"192.0.2.1:5", "198.51.100.7", "192.0.2.1"},
+		{"10.0.0.1:5", "198.51.100.7", "198.51.100.7"},
+		{"10.0.0.1:5", "203.0.113.9, 198.51.100.7", "198.51.100.7"},
+		{"10.0.0.1:5", "198.51.100.7, 10.0.0.2", "198.51.100.7"},
+		{"10.0.0.1:5", "nonsense", "10.0.0.1"},
+		{"10.0.0.1:5", "", "10.0.0.1"},
+		{"[::ffff:10.0.0.1]:5", "198.51.100.7", "198.51.100.7"},
+		{"[2001:db8::1]:5", "", "2001:db8::/64"},
+	} {
+		r := &http.Request{RemoteAddr: tt.peer, Header: http.Header{"X-Forwarded-For": {tt.forwarded}}}
+		if got := (&call{Request: r, i: i}).addressGroup(); got != tt.want {
+			t.Errorf("%s for %q: %s, not %s", tt.peer, tt.forwarded, got, tt.want)
+		}
 	}
 }
 

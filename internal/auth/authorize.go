@@ -126,7 +126,7 @@ func (i *Issuer) authorize(c *call) error {
 			return err
 		}
 		q = form
-	} else if err := c.method(http.MethodGet, http.MethodHead, http.MethodPost); err != nil {
+	} else if err := c.method(http.MethodGet, http.MethodPost); err != nil { // HEAD would give out a code
 		return err
 	}
 	a, err := i.target(c, q)

@@ -422,7 +422,7 @@ func TestAuthorizationCode(t *testing.T) {
 		t.Fatalf("sign-in: %d %s", a.status, a.body)
 	}
 	page = b.get(a.header.Get("Location"))
-	for _, want := range []string{"Web &lt;b&gt;", "Read, add, change and delete your task lists and tasks", "Read your profile", "Keep this access"} {
+	for _, want := range []string{"Web &lt;b&gt;", "Read, add, change and delete your task lists and tasks", "Read your profile", "Keep this access", "It is at https://app.example."} {
 		if !strings.Contains(page.body, want) {
 			t.Errorf("the consent page lacks %q", want)
 		}

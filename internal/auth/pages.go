@@ -37,6 +37,7 @@ type page struct {
 
 	User, Name  string // who is signed in, or what was typed
 	App         string
+	Back        string // where the application is, as far as its redirect URI says
 	Permissions []string
 	UserCode    string
 	Declined    bool
@@ -172,7 +173,7 @@ func (c *call) choosePage(s *signedIn, path string) error {
 
 func (c *call) consentPage(a *authorization, s *signedIn, path string) error {
 	return c.page(http.StatusOK, "consent", page{
-		Title: "Let " + a.app.Name + " in?", App: a.app.Name, User: s.user.UserPrincipalName, Permissions: describeScopes(a.scopes.api), Continue: c.sealed(path),
+		Title: "Let " + a.app.Name + " in?", App: a.app.Name, Back: formSource(a.redirectURI), User: s.user.UserPrincipalName, Permissions: describeScopes(a.scopes.api), Continue: c.sealed(path),
 	}, formSource(a.redirectURI))
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/duly-todo/duly/internal/graph"
@@ -54,6 +55,10 @@ type Config struct {
 	// host that is listed may also be spoken to over plain http. Requests to them
 	// come from this server, and any caller with a token can ask for them.
 	WebhookAllow []string
+	// DevUser is the principal name of a user whom the sign-in page offers to be by
+	// one click, without a password, to requests that come from this machine and
+	// name it. Empty means nobody, as it should be outside of development.
+	DevUser string
 
 	// Now tells the time; time.Now if nil.
 	Now func() time.Time
@@ -83,6 +88,10 @@ func (c *Config) check() (profile graph.Profile, allow webhook.Allow, err error)
 		u, err := url.Parse(c.BaseURL)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 			return profile, allow, fmt.Errorf("the base URL %q must be a scheme and a host, such as https://todo.example.org", c.BaseURL)
+		}
+		// MSAL for Go finds the endpoint for devices by replacing "token" in that for tokens.
+		if strings.Contains(strings.ToLower(u.Host), "token") {
+			return profile, allow, fmt.Errorf("the host of the base URL %q must not contain the word token, on which Microsoft's client libraries stumble: choose another name", c.BaseURL)
 		}
 	}
 	if allow, err = webhook.ParseAllow(c.WebhookAllow); err != nil {

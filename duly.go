@@ -1,7 +1,7 @@
 // Package duly is a To Do server that speaks Microsoft Graph, as a Go value.
 //
-// [New] opens a server; it is an [http.Handler] for the paths below /v1.0 and
-// /beta, and [Server.Serve] runs it on a listener. Package todotest starts one
+// [New] opens a server; it is an [http.Handler] for the API below /v1.0 and /beta
+// and for the sign-in beside it, and [Server.Serve] runs it on a listener. Package todotest starts one
 // inside a test.
 package duly
 
@@ -25,11 +25,12 @@ import (
 
 // Server is a running To Do service. Its methods may be called from many goroutines.
 type Server struct {
-	db    *store.DB
-	keys  *auth.Keys
-	graph *graph.Server
-	log   *slog.Logger
-	now   func() time.Time
+	db     *store.DB
+	keys   *auth.Keys
+	graph  *graph.Server
+	issuer *auth.Issuer
+	log    *slog.Logger
+	now    func() time.Time
 
 	stop     context.CancelFunc // of the sender of notifications
 	stopped  chan struct{}      // closed when it has
@@ -76,12 +77,20 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	verifier := auth.NewVerifier(keys, db.UserExists, c.Now)
+	verifier.Serving(c.BaseURL, db)
+	issuer, err := auth.NewIssuer(auth.IssuerOptions{
+		DB: db, Keys: keys, Verifier: verifier, Now: c.Now, Log: c.Log, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies, DevUser: c.DevUser,
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	hooks := webhook.NewClient(webhook.ClientOptions{Allow: allow})
 	sender := webhook.NewSender(webhook.Options{DB: db, Client: hooks, TenantID: keys.Tenant(), Log: c.Log, Now: c.Now})
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s := &Server{db: db, keys: keys, log: c.Log, now: c.Now, release: release, stop: stop, stopped: make(chan struct{})}
+	s := &Server{db: db, keys: keys, issuer: issuer, log: c.Log, now: c.Now, release: release, stop: stop, stopped: make(chan struct{})}
 	options := graph.Options{
-		DB: db, Verifier: auth.NewVerifier(keys, db.UserExists, c.Now), Secret: secret, Log: c.Log, Now: c.Now,
+		DB: db, Verifier: verifier, Secret: secret, Log: c.Log, Now: c.Now,
 		Profile: profile, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies,
 		Webhook: hooks, WebPushKey: pushKey,
 	}
@@ -108,8 +117,9 @@ func openKeys(dataDir string) (*auth.Keys, error) {
 	return auth.OpenKeys(dataDir)
 }
 
-// ServeHTTP answers a request of the API, and of a supervisor for /healthz and
-// /readyz.
+// ServeHTTP answers a request of the API, of sign-in or for a token, and of a
+// supervisor for /healthz and /readyz. What none of them knows is the API's to
+// refuse.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.TLS != nil && ownsHost(r.Host) {
 		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
@@ -121,6 +131,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.metrics != nil {
 		s.metrics.inFlight.Inc()
 		defer s.metrics.inFlight.Dec()
+	}
+	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if !strings.EqualFold(first, "v1.0") && !strings.EqualFold(first, "beta") && s.issuer.Serves(r) {
+		s.issuer.ServeHTTP(w, r)
+		return
 	}
 	s.graph.ServeHTTP(w, r)
 }

@@ -17,14 +17,14 @@ import (
 // The lock ends with the process; the file stays.
 const lockName = "duly.lock"
 
-// quickCheckTime bounds the look for damage when an exclusive Server starts: it
+// quickCheckTime bounds the look for damage when a Server starts that is not beside another: it
 // goes through some hundred megabytes.
 const quickCheckTime = time.Second
 
 // ErrInUse says that another server uses a data folder.
 var ErrInUse = errors.New("another server uses it")
 
-// claim takes the data folder for an exclusive Server, whose database is in the
+// claim takes the data folder for the Server, whose database is in the
 // file path, and returns the function that gives it free again.
 func (c *Config) claim(ctx context.Context, path string) (release func() error, err error) {
 	if c.Beside || c.DataDir == "" {

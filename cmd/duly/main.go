@@ -25,7 +25,8 @@ type commandLine struct {
 	Config configPath `setting:"" placeholder:"FILE" help:"Read settings from a JSON file whose keys are the names of flags."`
 
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
-	User    userCommand    `cmd:"" help:"Add and list users."`
+	User    userCommand    `cmd:"" help:"Add and list users, and let them sign in."`
+	App     appCommand     `cmd:"" help:"Register the applications that may ask for tokens."`
 	Token   tokenCommand   `cmd:"" help:"Print an access token for a user."`
 	Backup  backupCommand  `cmd:"" help:"Write the data to one file, also while a server runs."`
 	Restore restoreCommand `cmd:"" help:"Make a data folder out of a backup."`

@@ -113,10 +113,10 @@ func TestUsageErrors(t *testing.T) {
 		env  string
 		want string // on stderr, after "duly: "
 	}{
-		{name: "no verb", want: `expected one of "serve", "user", "token", "backup", "restore", .... See duly --help.`},
+		{name: "no verb", want: `expected one of "serve", "user", "app", "token", "backup", .... See duly --help.`},
 		{name: "unknown verb", args: "sirve", want: `unexpected argument sirve, did you mean "serve"? See duly --help.`},
 		{name: "verb of another program", args: "frobnicate", want: `unexpected argument frobnicate. See duly --help.`},
-		{name: "half a verb", args: "user", want: `expected one of "add", "list". See duly user --help.`},
+		{name: "half a verb", args: "user", want: `expected one of "add", "list", "password", "setup-link", "sign-out". See duly user --help.`},
 		{name: "unknown flag", args: "serve --liste :0", want: `unknown flag --liste, did you mean "--listen"? See duly serve --help.`},
 		{name: "unknown short flag", args: "serve -x", want: `unknown flag -x, did you mean "-h"? See duly serve --help.`},
 		{name: "flag of another verb", args: "user list --listen :0", want: `unknown flag --listen. See duly user list --help.`},
@@ -292,17 +292,25 @@ func TestUnwritableFolder(t *testing.T) {
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	for args, words := range map[string][]string{
-		"--help":           {"Usage: duly <command>", "user add", "$DULY_CONFIG", "Examples:\n  duly serve --dev"},
-		"serve --help":     {"Usage: duly serve", "--listen=HOST:PORT", "$DULY_TRUSTED_PROXY", "default friendly", "Examples:\n  duly serve --dev"},
-		"user --help":      {"Usage: duly user", "user list"},
-		"user add -h":      {"Usage: duly user add <name>", "$DULY_DATA", "--display-name=TEXT", "Examples:\n  duly user add ada"},
-		"user list --help": {"Usage: duly user list", "--json", "Examples:\n  duly user list"},
-		"token --help":     {"Usage: duly token --user=NAME", "$DULY_EXPIRES", "Tasks.ReadWrite User.Read, $DULY_SCOPE", "Examples:\n  TOKEN=$(duly token"},
-		"tls ca --help":    {"Usage: duly tls ca", "--path", "Examples:\n  duly tls ca"},
-		"backup --help":    {"Usage: duly backup <file>", "$DULY_DATA", "Examples:\n  duly backup duly-"},
-		"restore --help":   {"Usage: duly restore <file>", "Examples:\n  duly restore duly-"},
-		"doctor --help":    {"Usage: duly doctor", "Examples:\n  duly doctor"},
-		"version --help":   {"Usage: duly version", "Examples:\n  duly version"},
+		"tls ca --help":      {"Usage: duly tls ca", "--path", "Examples:\n  duly tls ca"},
+		"backup --help":      {"Usage: duly backup <file>", "$DULY_DATA", "Examples:\n  duly backup duly-"},
+		"restore --help":     {"Usage: duly restore <file>", "Examples:\n  duly restore duly-"},
+		"doctor --help":      {"Usage: duly doctor", "Examples:\n  duly doctor"},
+		"--help":             {"Usage: duly <command>", "user add", "$DULY_CONFIG", "Examples:\n  duly serve --dev"},
+		"serve --help":       {"Usage: duly serve", "--listen=HOST:PORT", "$DULY_TRUSTED_PROXY", "default friendly", "Examples:\n  duly serve --dev"},
+		"user --help":        {"Usage: duly user", "user list"},
+		"user add -h":        {"Usage: duly user add <name>", "$DULY_DATA", "--display-name=TEXT", "Examples:\n  duly user add ada"},
+		"user list --help":   {"Usage: duly user list", "--json", "Examples:\n  duly user list"},
+		"user password -h":   {"Usage: duly user password <name>", "--stdin", "Examples:\n  duly user password"},
+		"user setup-link -h": {"Usage: duly user setup-link <name>", "$DULY_BASE_URL", "Examples:\n  duly user setup-link"},
+		"user sign-out -h":   {"Usage: duly user sign-out <name>", "Examples:\n  duly user sign-out"},
+		"app --help":         {"Usage: duly app", "app rotate"},
+		"app add --help":     {"Usage: duly app add <name>", "--redirect-uri=URI", "--certificate=FILE", "Examples:\n  duly app add"},
+		"app list --help":    {"Usage: duly app list", "Examples:\n  duly app list"},
+		"app rotate -h":      {"Usage: duly app rotate <client-id>", "default 24h", "Examples:\n  duly app rotate"},
+		"app remove -h":      {"Usage: duly app remove <client-id>", "Examples:\n  duly app remove"},
+		"token --help":       {"Usage: duly token --user=NAME", "$DULY_EXPIRES", "Tasks.ReadWrite User.Read, $DULY_SCOPE", "Examples:\n  TOKEN=$(duly token"},
+		"version --help":     {"Usage: duly version", "Examples:\n  duly version"},
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -106,11 +108,12 @@ func (s *serveCommand) hint(ctx context.Context, server *duly.Server, curl, url 
 	if s.Dev {
 		return devHint(ctx, server, curl, url)
 	}
-	users, err := server.Users(ctx, 0, 1)
-	if err != nil || len(users) > 0 {
+	anybody, err := server.AnybodyCanSignIn(ctx)
+	if err != nil || anybody {
 		return "", err
 	}
-	return fmt.Sprintf("There is no user yet. Add one: duly user add NAME --data %s\n", quoted(string(s.Data))), nil
+	path, err := server.SetupPath(ctx, "")
+	return fmt.Sprintf("Nobody can sign in yet. Make the first account with this link, within 24 hours:\n%s%s\n", cmp.Or(strings.TrimSuffix(string(s.BaseURL), "/"), url), path), err
 }
 
 func (s *serveCommand) config(log *slog.Logger) duly.Config {
@@ -125,6 +128,7 @@ func (s *serveCommand) config(log *slog.Logger) duly.Config {
 		config.WebhookAllow = append(config.WebhookAllow, string(h))
 	}
 	if s.Dev {
+		config.DevUser = devUser
 		config.WebhookAllow = append(config.WebhookAllow, "localhost", "127.0.0.0/8", "::1")
 	}
 	return config
@@ -166,6 +170,23 @@ const (
 	devScopes      = "Tasks.ReadWrite User.Read User.ReadWrite User.ReadBasic.All MailboxSettings.ReadWrite"
 )
 
+// devApp is the public application that --dev registers, so that a client under
+// development needs no set-up: it may come back to any port of this machine.
+const devApp = "d0170d0d-0000-4000-8000-000000000001"
+
+func addDevApp(ctx context.Context, server *duly.Server) error {
+	_, err := server.App(ctx, devApp)
+	if errors.Is(err, duly.ErrNoApp) {
+		_, err = server.AddApp(ctx, duly.App{
+			ID: devApp, Name: "Development", Kind: "native", Scopes: strings.Fields(devScopes), RedirectURIs: []string{"http://localhost", "http://127.0.0.1", "http://[::1]"},
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("adding the application for development: %w", err)
+	}
+	return server.Consent(ctx, devUser, devApp)
+}
+
 // devHint makes the development user if it is missing, and returns a token and
 // commands to paste.
 func devHint(ctx context.Context, server *duly.Server, curl, url string) (string, error) {
@@ -175,6 +196,9 @@ func devHint(ctx context.Context, server *duly.Server, curl, url string) (string
 	}
 	user, err := server.User(ctx, devUser)
 	if err != nil {
+		return "", err
+	}
+	if err := addDevApp(ctx, server); err != nil {
 		return "", err
 	}
 	token, err := server.Token(ctx, devUser, devScopes, devLifetime)
@@ -201,5 +225,8 @@ And this to list the tasks:
 
 Subscriptions may name notification URLs on localhost, over http too.
 
-`, user.UserPrincipalName, user.DisplayName, token, url, curl), nil
+Or sign in, without a password: client id %[6]s, tenant %[7]s,
+authority %[4]s/%[7]s.
+
+`, user.UserPrincipalName, user.DisplayName, token, url, curl, devApp, server.TenantID()), nil
 }

@@ -144,8 +144,11 @@ func TestTokenWhileServing(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
 	p := s.start(t)
-	if got, want := p.line(t), "There is no user yet. Add one: duly user add NAME --data data"; got != want {
+	if got, want := p.line(t), "Nobody can sign in yet. Make the first account with this link, within 24 hours:"; got != want {
 		t.Errorf("the second line is %q, not %q", got, want)
+	}
+	if got, want := p.line(t), p.url+"/setup/dulysu_"; !strings.HasPrefix(got, want) {
+		t.Errorf("the third line is %q, not %q…", got, want)
 	}
 	s.must(t, "user", "add", "ada@example.org", "--display-name", "Ada Lovelace")
 	printed := s.must(t, "token", "--user", "ada@example.org")
@@ -158,6 +161,7 @@ func TestTokenWhileServing(t *testing.T) {
 	}
 	p.call(t, token, "POST", tasksPath, `{"title": "Stay"}`, http.StatusCreated)
 	p.stop(t)
+	s.setPassword(t, "ada@example.org", "four words in a row")
 
 	p = s.start(t)
 	if diff := cmp.Diff([]string{"Stay"}, p.titles(t, token)); diff != "" {
@@ -169,7 +173,7 @@ func TestTokenWhileServing(t *testing.T) {
 	p.call(t, reader, "GET", "/v1.0/me", "", http.StatusForbidden)
 	p.stop(t)
 	if _, more := <-p.lines; more {
-		t.Error("a server with a user prints more than one line")
+		t.Error("a server where somebody can sign in prints more than one line")
 	}
 }
 

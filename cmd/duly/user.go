@@ -18,8 +18,11 @@ import (
 
 // userCommand is "duly user".
 type userCommand struct {
-	Add  userAddCommand  `cmd:"" help:"Make a user with a mailbox and its default list."`
-	List userListCommand `cmd:"" help:"List the users."`
+	Add       userAddCommand       `cmd:"" help:"Make a user with a mailbox and its default list."`
+	List      userListCommand      `cmd:"" help:"List the users."`
+	Password  userPasswordCommand  `cmd:"" help:"Set the password of a user."`
+	SetupLink userSetupLinkCommand `cmd:"" help:"Print a link with which a user sets a password."`
+	SignOut   userSignOutCommand   `cmd:"" help:"Sign a user out everywhere."`
 }
 
 // userAddCommand is "duly user add".

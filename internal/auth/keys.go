@@ -18,9 +18,13 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -49,6 +53,7 @@ type Keys struct {
 type signingKey struct {
 	jwk    jose.JSONWebKey                     // private, with kid, alg and use
 	signer jose.Signer                         // for access tokens
+	ids    jose.Signer                         // for id_tokens, which have another typ
 	size   int                                 // bytes of a signature
 	verify func(digest, signature []byte) bool // takes a signature of that size only
 }
@@ -153,10 +158,11 @@ func newSigningKey(private any) (*signingKey, error) {
 		return nil, fmt.Errorf("name a signing key: %w", err)
 	}
 	k.jwk.KeyID = base64.RawURLEncoding.EncodeToString(thumbprint)
-	k.signer, err = jose.NewSigner(
-		jose.SigningKey{Algorithm: jose.SignatureAlgorithm(k.jwk.Algorithm), Key: k.jwk}, // which adds the kid
-		(&jose.SignerOptions{}).WithType(tokenType))
-	if err != nil {
+	signing := jose.SigningKey{Algorithm: jose.SignatureAlgorithm(k.jwk.Algorithm), Key: k.jwk} // which adds the kid
+	var idErr error
+	k.signer, err = jose.NewSigner(signing, (&jose.SignerOptions{}).WithType(tokenType))
+	k.ids, idErr = jose.NewSigner(signing, (&jose.SignerOptions{}).WithType("JWT"))
+	if err := errors.Join(err, idErr); err != nil {
 		return nil, fmt.Errorf("use a signing key: %w", err)
 	}
 	return k, nil
@@ -214,6 +220,10 @@ func newGUID() string {
 	rand.Read(b[:]) // never fails: it ends the program instead
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
+	return formatGUID(b)
+}
+
+func formatGUID(b [16]byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
@@ -243,4 +253,42 @@ func (k *Keys) WebPushKey() (string, error) {
 			return base64.RawURLEncoding.EncodeToString(private.PublicKey().Bytes()), nil
 		}
 	}
+}
+
+// issuerPath is what the name of every issuer of a tenant ends in.
+func issuerPath(tenant string) string { return "/" + tenant + "/v2.0" }
+
+// issued says whether iss is a name of this issuer: that of the command line,
+// that under the base URL, or where there is none, that of a loopback address
+// that a client used.
+func (k *Keys) issued(iss, base string) bool {
+	origin, ok := strings.CutSuffix(iss, issuerPath(k.tenant))
+	if !ok {
+		return false
+	}
+	return iss == k.issuer || base != "" && origin == strings.TrimSuffix(base, "/") || base == "" && isLoopbackOrigin(origin)
+}
+
+// isLoopbackOrigin says whether s is a scheme and a host of this machine.
+func isLoopbackOrigin(s string) bool {
+	scheme, host, _ := strings.Cut(s, "://")
+	return (scheme == "http" || scheme == "https") && isLoopbackHost(host)
+}
+
+// isLoopbackHost says whether s is a host of this machine, with a port or without.
+func isLoopbackHost(s string) bool {
+	host := s
+	if h, port, err := net.SplitHostPort(s); err == nil {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return false
+		}
+		host = h
+	} else if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		host = s[1 : len(s)-1]
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback() && addr.Zone() == ""
 }

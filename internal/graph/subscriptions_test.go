@@ -111,6 +111,9 @@ func TestWebPushKey(t *testing.T) {
 	if err != nil || len(point) != 65 || point[0] != 4 {
 		t.Errorf("the key %q: %v", key, err)
 	}
+	if err := first.server.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if again := newWorldIn(t, dir, "", duly.User{UserPrincipalName: "bob@example.org"}).get(url).text("value"); again != key {
 		t.Errorf("the key was %s and is %s", key, again)
 	}

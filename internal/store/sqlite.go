@@ -288,6 +288,14 @@ func integer(i int64) value { return value{kind: 1, i: i} }
 func text(s string) value   { return value{kind: 2, s: s} }
 func blob(b []byte) value   { return value{kind: 3, b: b} }
 
+// micros is a time in microseconds, of which the zero time is 0.
+func micros(t time.Time) value {
+	if t.IsZero() {
+		return integer(0)
+	}
+	return integer(t.UnixMicro())
+}
+
 // row reads the columns of a result from left to right.
 type row struct {
 	stmt *sqlite.Stmt
@@ -303,6 +311,14 @@ func (r *row) bytes(b []byte) []byte {
 	n := r.stmt.ColumnLen(r.next - 1)
 	b = slices.Grow(b[:0], n)[:n]
 	return b[:r.stmt.ColumnBytes(r.next-1, b)]
+}
+
+// time is a column of microseconds, of which 0 is the zero time.
+func (r *row) time() time.Time {
+	if us := r.int(); us != 0 {
+		return time.UnixMicro(us).UTC()
+	}
+	return time.Time{}
 }
 
 // null says whether the next column is null, and passes over it if so.

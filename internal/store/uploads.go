@@ -22,19 +22,19 @@ func ValidSecret(s string) bool {
 }
 
 const (
-	sessionColumns = `s.session_id, ` + attachmentColumns + `, s.received, s.expires`
-	sessionTables  = `attachment_sessions s JOIN attachments a ON a.user_id = s.user_id AND a.attachment_id = s.attachment_id`
+	uploadColumns = `s.session_id, ` + attachmentColumns + `, s.received, s.expires`
+	uploadTables  = `attachment_sessions s JOIN attachments a ON a.user_id = s.user_id AND a.attachment_id = s.attachment_id`
 )
 
-func scanSession(r *row) todo.UploadSession {
+func scanUpload(r *row) todo.UploadSession {
 	return todo.UploadSession{ID: r.text(), File: scanAttachment(r), Received: r.int(), Expires: time.UnixMicro(r.int()).UTC()}
 }
 
 // UploadSession returns an upload session of a task, finished or not, or
 // todo.ErrNotFound: also when it has expired.
 func (tx *Tx) UploadSession(list, task, id string) (s todo.UploadSession, err error) {
-	err = tx.conn.query(`SELECT `+sessionColumns+` FROM `+sessionTables+` WHERE s.user_id = ? AND s.session_id = ? AND s.expires > ? AND a.list_id = ? AND a.task_id = ?`,
-		func(r *row) error { s = scanSession(r); return nil },
+	err = tx.conn.query(`SELECT `+uploadColumns+` FROM `+uploadTables+` WHERE s.user_id = ? AND s.session_id = ? AND s.expires > ? AND a.list_id = ? AND a.task_id = ?`,
+		func(r *row) error { s = scanUpload(r); return nil },
 		text(tx.as.User), text(id), integer(tx.now.UnixMicro()), text(list), text(task))
 	if err == nil && s.ID == "" {
 		err = todo.ErrNotFound
@@ -46,8 +46,8 @@ func (tx *Tx) UploadSession(list, task, id string) (s todo.UploadSession, err er
 // the oldest first.
 func (tx *Tx) UploadSessions(list, task string) ([]todo.UploadSession, error) {
 	var out []todo.UploadSession
-	err := tx.conn.query(`SELECT `+sessionColumns+` FROM `+sessionTables+` WHERE a.user_id = ? AND a.list_id = ? AND a.task_id = ? AND s.expires > ? ORDER BY a.attachment_id`,
-		func(r *row) error { out = append(out, scanSession(r)); return nil },
+	err := tx.conn.query(`SELECT `+uploadColumns+` FROM `+uploadTables+` WHERE a.user_id = ? AND a.list_id = ? AND a.task_id = ? AND s.expires > ? ORDER BY a.attachment_id`,
+		func(r *row) error { out = append(out, scanUpload(r)); return nil },
 		text(tx.as.User), text(list), text(task), integer(tx.now.UnixMicro()))
 	return out, err
 }
@@ -59,7 +59,7 @@ func (tx *Tx) InsertUploadSession(s *todo.UploadSession) error {
 		return err
 	}
 	open := 0
-	err := tx.conn.query(`SELECT count(*) FROM `+sessionTables+` WHERE s.user_id = ? AND s.expires > ? AND a.complete = 0`,
+	err := tx.conn.query(`SELECT count(*) FROM `+uploadTables+` WHERE s.user_id = ? AND s.expires > ? AND a.complete = 0`,
 		func(r *row) error { open = int(r.int()); return nil }, text(tx.as.User), integer(tx.now.UnixMicro()))
 	if err != nil {
 		return err
@@ -82,8 +82,8 @@ const maxSweep = 8
 // attachment that is not complete always has a session.
 func (tx *Tx) sweepUploads() error {
 	var expired []todo.UploadSession
-	err := tx.conn.query(`SELECT `+sessionColumns+` FROM `+sessionTables+` WHERE s.user_id = ? AND s.expires <= ? LIMIT ?+0`,
-		func(r *row) error { expired = append(expired, scanSession(r)); return nil },
+	err := tx.conn.query(`SELECT `+uploadColumns+` FROM `+uploadTables+` WHERE s.user_id = ? AND s.expires <= ? LIMIT ?+0`,
+		func(r *row) error { expired = append(expired, scanUpload(r)); return nil },
 		text(tx.as.User), integer(tx.now.UnixMicro()), integer(maxSweep))
 	for i := range expired {
 		if err == nil {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,9 @@ type Server struct {
 	ready    readiness
 	stopping atomic.Bool
 	release  func() error // gives the data folder free
+
+	closing sync.Once
+	closed  error // what came of closing
 }
 
 // New opens the data that c names, brings its schema up to date, and returns a
@@ -153,9 +157,12 @@ func ownsHost(host string) bool {
 // Close stops the notifications, those in flight within two seconds, waits for
 // the writes that have begun and closes the database.
 func (s *Server) Close() error {
-	s.stop()
-	<-s.stopped
-	return errors.Join(s.db.Close(), s.release())
+	s.closing.Do(func() {
+		s.stop()
+		<-s.stopped
+		s.closed = errors.Join(s.db.Close(), s.release())
+	})
+	return s.closed
 }
 
 // A User is the owner of a mailbox.

@@ -102,7 +102,7 @@ func TestAdminListener(t *testing.T) {
 		`duly_http_request_duration_seconds_count{method="GET",route="/users/{user}/todo/lists/{list}/tasks/{task}",status="2xx"} 1`,
 		`duly_http_request_duration_seconds_count{method="-",route="-",status="4xx"} 2`,
 		"duly_http_requests_in_flight 0", "duly_store_users 1", "duly_store_changes_total 2", "duly_store_change_log_entries 2",
-		"duly_store_write_wait_seconds_count 2", /* the set-up link, and the task */ `duly_store_commit_writes_bucket{le="1"} `, "duly_store_commit_seconds_count ", "duly_store_read_seconds_count ",
+		"duly_store_write_wait_seconds_count 2" /* the set-up link, and the task */, `duly_store_commit_writes_bucket{le="1"} `, "duly_store_commit_seconds_count ", "duly_store_read_seconds_count ",
 		"go_goroutines ", "process_start_time_seconds ",
 	} {
 		if !strings.Contains(metrics, "\n"+line) {

@@ -210,8 +210,8 @@ func taskProperties(t *tables) []property[todo.Task] {
 		{path: "linkedResources", Property: collectionOf(t.link), items: func(task *todo.Task) []odata.Row { return rows(task.LinkedResources, t.links) }},
 		{path: "extensions", Property: collectionOf(t.extension), items: func(task *todo.Task) []odata.Row { return rows(task.Extensions, t.extensions) }},
 		{path: "parentList", Property: odata.Property{Type: odata.Entity}}, // an addition; its type is set by theTables
-		{path: "attachments", Property: collectionOf(t.attachment)},    // never expanded, as on the service (semantics §7)
-		{path: "attachmentSessions", Property: collectionOf(t.upload)}, // as above
+		{path: "attachments", Property: collectionOf(t.attachment)},
+		{path: "attachmentSessions", Property: collectionOf(t.upload)}, // never expanded: their ids are secrets
 	}
 	p = append(p, date("dueDateTime", "t.due", func(t *todo.Task) todo.DateTime { return t.Due })...)
 	p = append(p, date("startDateTime", "t.start", func(t *todo.Task) todo.DateTime { return t.Start })...)

@@ -45,8 +45,11 @@ func (s *Server) readOptions(r *request, schema *odata.Schema) (o options, err e
 		if o.filter, err = odata.ParseFilter(q.filter, schema, q.aliases); err != nil {
 			return o, err
 		}
-		if s.profile.NoExtensionFilter && store.MentionsExtensions(o.filter) {
+		if s.profile.NoExtensionFilter && store.Mentions(o.filter, "extensions") {
 			return o, todo.Errorf(todo.Invalid, "$filter", "Invalid filter clause: extensions cannot be filtered by.")
+		}
+		if store.Mentions(o.filter, "attachmentSessions") { // whose ids are secrets
+			return o, todo.Errorf(todo.BadRequest, "$filter", "Invalid filter clause: attachmentSessions cannot be filtered by.")
 		}
 		o.filter = odata.Bind(withExtensionIDs(o.filter), r.now)
 	}

@@ -329,7 +329,7 @@ func disposition(name string) string {
 // written beside those that are there and taken for them at the end. The content
 // type stays.
 func (s *Server) putAttachmentValue(r *request) error {
-	if err := r.checkPlain(); err != nil {
+	if err := r.unpack(); err != nil {
 		return err
 	}
 	if r.ContentLength > todo.MaxAttachment {

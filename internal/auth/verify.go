@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -43,25 +42,25 @@ const (
 // several goroutines at once.
 type Verifier struct {
 	keys   *Keys
-	users  func(ctx context.Context, id string) error
+	users  *standings
+	apps   *standings
 	now    func() time.Time
-	base   string // scheme and host of the server; see Serving
-	apps   func(ctx context.Context, id string) error
+	base   string    // scheme and host of the server; see Serving
 	db     *store.DB // of the personal access tokens; nil: there are none
 	base64 *base64.Encoding
 	cache  *cache
 }
 
-// NewVerifier returns a Verifier of the tokens that the keys sign. It asks users
-// on every request whether the user of a token still exists: nil means yes, a
-// *todo.Error of the kind NoSuchUser or NotFound means no, and any other error
-// is passed on by Authenticate. It takes the time from now.
-func NewVerifier(k *Keys, users func(ctx context.Context, id string) error, now func() time.Time) *Verifier {
+// NewVerifier returns a Verifier of the tokens that the keys sign. Of users it
+// asks how the user of a token stands: a *todo.Error of the kind NoSuchUser or
+// NotFound means that there is none, and any other error is passed on by
+// Authenticate. It takes the time from now.
+func NewVerifier(k *Keys, users func(ctx context.Context, id string) (store.Standing, error), now func() time.Time) *Verifier {
 	return &Verifier{
 		keys:   k,
-		users:  users,
+		users:  newStandings(users),
+		apps:   newStandings(func(context.Context, string) (store.Standing, error) { return store.Standing{}, todo.ErrNotFound }),
 		now:    now,
-		apps:   func(context.Context, string) error { return todo.ErrNotFound },
 		base64: base64.RawURLEncoding.Strict(),
 		cache:  newCache(cacheSize),
 	}
@@ -69,9 +68,11 @@ func NewVerifier(k *Keys, users func(ctx context.Context, id string) error, now 
 
 // Serving makes v take the tokens of an [Issuer] at the base URL, or on loopback
 // where that is empty, as long as their applications are in db, and the personal
-// access tokens that are there. It must be called before v is used.
+// access tokens that are there. What is written through db counts at once; see
+// [Verifier.Follow] for the rest. Serving must be called before v and db are used.
 func (v *Verifier) Serving(base string, db *store.DB) {
-	v.base, v.apps, v.db = base, db.AppExists, db
+	v.base, v.apps, v.db = base, newStandings(db.AppStanding), db
+	db.OnRevision(v.forget)
 }
 
 // Authenticate returns the principal of a request. It fails with
@@ -84,6 +85,7 @@ func (v *Verifier) Serving(base string, db *store.DB) {
 // A token is looked at in the order of cost, so that a bad one costs less than a
 // good one: length, characters, header, key and issuer come before the signature,
 // and the claims are not parsed and the user is not looked up before it is right.
+// A token that was seen before costs three look-ups in memory.
 func (v *Verifier) Authenticate(r *http.Request) (Principal, error) {
 	token, err := bearer(r)
 	if err != nil {
@@ -102,20 +104,17 @@ func (v *Verifier) Authenticate(r *http.Request) (Principal, error) {
 	} else {
 		known, err = v.verify(token, now)
 	}
-	if err == nil && !known.principal.AppOnly {
-		err = v.checkUser(r.Context(), known.principal.User)
+	switch {
+	case err != nil && hit:
+		v.cache.drop(token)
+	case err == nil && !hit:
+		v.cache.put(token, known)
 	}
-	if err == nil && known.principal.App != CommandLineApp {
-		err = v.checkApp(r.Context(), known.principal.App)
+	if err == nil {
+		err = v.checkStanding(r.Context(), known, now)
 	}
 	if err != nil {
-		if _, refused := errors.AsType[*TokenError](err); refused && hit {
-			v.cache.drop(token)
-		}
 		return Principal{}, err
-	}
-	if !hit {
-		v.cache.put(token, known)
 	}
 	return known.principal, nil
 }
@@ -196,7 +195,7 @@ func (v *Verifier) verify(token string, now int64) (*verified, error) {
 	if err := life.check(now); err != nil {
 		return nil, err
 	}
-	return &verified{principal: c.principal(), lifetime: life}, nil
+	return &verified{principal: c.principal(), lifetime: life, id: c.ID, session: c.Session, issued: c.issued()}, nil
 }
 
 // firstIssuer is the member iss of a payload, if it stands there as Keys writes it.
@@ -301,6 +300,15 @@ func (c *claims) app() string {
 	return c.AppID
 }
 
+// issued is when a token was made, in microseconds: without it, one that is made
+// in the second of a sign-out could be older or newer.
+func (c *claims) issued() int64 {
+	if c.IssuedMicros/1e6 == int64(c.IssuedAt) {
+		return c.IssuedMicros
+	}
+	return int64(c.IssuedAt) * 1e6
+}
+
 func (a audience) isGraph() bool {
 	for _, name := range a {
 		if name == graphAudience || name == graphAppID {
@@ -340,28 +348,6 @@ func (l lifetime) check(now int64) error {
 		return refuse(notYetValid)
 	case l.expires < l.issued || l.expires-l.issued > maxLife:
 		return refuse("Lifetime validation failed, the token lives too long.")
-	}
-	return nil
-}
-
-func (v *Verifier) checkUser(ctx context.Context, id string) error {
-	err := v.users(ctx, id)
-	if err == nil {
-		return nil
-	}
-	if e, ok := errors.AsType[*todo.Error](err); ok && (e.Kind == todo.NoSuchUser || e.Kind == todo.NotFound) {
-		return refuse("The user account of the access token does not exist.")
-	}
-	return fmt.Errorf("look up the user of an access token: %w", err)
-}
-
-func (v *Verifier) checkApp(ctx context.Context, id string) error {
-	err := v.apps(ctx, id)
-	if e, ok := errors.AsType[*todo.Error](err); ok && e.Kind == todo.NotFound {
-		return refuse(badApp)
-	}
-	if err != nil {
-		return fmt.Errorf("look up the application of an access token: %w", err)
 	}
 	return nil
 }

@@ -116,7 +116,7 @@ func TestUsageErrors(t *testing.T) {
 		{name: "no verb", want: `expected one of "serve", "user", "app", "token", "backup", .... See duly --help.`},
 		{name: "unknown verb", args: "sirve", want: `unexpected argument sirve, did you mean "serve"? See duly --help.`},
 		{name: "verb of another program", args: "frobnicate", want: `unexpected argument frobnicate. See duly --help.`},
-		{name: "half a verb", args: "user", want: `expected one of "add", "list", "password", "setup-link", "sign-out", ... See duly user --help.`},
+		{name: "half a verb", args: "user", want: `expected one of "add", "list", "password", "setup-link", "sign-out", .... See duly user --help.`},
 		{name: "unknown flag", args: "serve --liste :0", want: `unknown flag --liste, did you mean "--listen"? See duly serve --help.`},
 		{name: "unknown short flag", args: "serve -x", want: `unknown flag -x, did you mean "-h"? See duly serve --help.`},
 		{name: "flag of another verb", args: "user list --listen :0", want: `unknown flag --listen. See duly user list --help.`},

@@ -463,7 +463,52 @@ func BenchmarkAuthenticate(b *testing.B) {
 			}
 		})
 	}
+	b.Run("hit of an application", func(b *testing.B) {
+		v := NewVerifier(i.keys, noUsers, testTime)
+		v.apps = newStandings(noUsers)
+		r := bearing(i.claiming(c.with("azp", "5ad3c7a0-0000-4000-8000-000000000000")))
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := v.Authenticate(r); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 	b.Run("hit parallel full", func(b *testing.B) { benchmarkFull(b, i) })
+}
+
+// Bad tokens beside a good one that is new, in turns: the metric bad/good is how
+// much of its work they cost.
+func BenchmarkFlood(b *testing.B) {
+	i := newIssuer(b)
+	good := i.good()
+	for _, bb := range []struct{ name, token string }{
+		{"no JWT", strings.Repeat("x", 1_200)},
+		{"kid", sign(i.header().with("kid", "x"), i.claims(), rs256(i.rsa))},
+		{"iss", i.claiming(i.claims().with("iss", "https://evil.example"))},
+		{"signature", sign(i.header(), i.claims(), rs256(i.stranger))},
+		{"expired", i.claiming(i.claims().with("exp", testTime().Unix()-61))},
+		{"signed out", i.claiming(i.claims().with("oid", grace).with("iat", testTime().Unix()-2))},
+		{"revoked", i.claiming(i.claims().with("jti", "revoked"))},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			v := NewVerifier(i.keys, users, testTime)
+			fine, bad := bearing(good), bearing(bb.token)
+			var costs [2]time.Duration
+			for b.Loop() {
+				v.cache.drop(good)
+				for n, r := range []*http.Request{fine, bad} {
+					begun := time.Now()
+					_, err := v.Authenticate(r)
+					costs[n] += time.Since(begun)
+					if (err == nil) != (r == fine) {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(costs[1])/float64(costs[0]), "bad/good")
+		})
+	}
 }
 
 // A full cache, and many goroutines that ask for different tokens.

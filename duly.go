@@ -82,7 +82,7 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 		return nil, err
 	}
 	verifier := auth.NewVerifier(keys, db.UserStanding, c.Now)
-	verifier.Serving(c.BaseURL, db)
+	verifier.Serving(c.BaseURL, c.TrustedProxies, db)
 	issuer, err := auth.NewIssuer(auth.IssuerOptions{
 		DB: db, Keys: keys, Verifier: verifier, Now: c.Now, Log: c.Log, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies, DevUser: c.DevUser,
 	})

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"testing"
@@ -176,5 +178,57 @@ func TestDisabledUser(t *testing.T) {
 	}
 	if code, _ := challengeOf(t, r.api(tokens.text("access_token"), lists)); code != "insufficient_claims" {
 		t.Errorf("the token of before: %s", code)
+	}
+}
+
+// Whoever sends bad tokens without end waits for the next window, before any
+// signature is checked; a token that is known, and other addresses, go on.
+func TestTooManyBadTokens(t *testing.T) {
+	t.Parallel()
+	r := newRealmWith(t, duly.Config{DevUser: adele, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, (*httptest.Server).Start)
+	good := func() string {
+		token, err := r.duly.Token(t.Context(), adele, "Tasks.Read", time.Hour)
+		return r.keep(must(t, token, err))
+	}
+	b := r.browser()
+	send := func(token, from, path string) *answer {
+		return b.get(path, "Authorization", "Bearer "+token, "X-Forwarded-For", from)
+	}
+	known, fresh := good(), good()
+	if a := send(known, "192.0.2.1", lists); a.status != 200 {
+		t.Fatalf("before: %d %s", a.status, a.body)
+	}
+	forged := known[:len(known)-8] + "AAAAAAAA"
+	const bad = 1_000
+	for n := range bad {
+		token := "dulypat_nonsense"
+		if n%2 == 0 {
+			token = forged
+		}
+		if a := send(token, "192.0.2.1", lists); a.status != 401 {
+			t.Fatalf("bad token %d: %d %s", n, a.status, a.body)
+		}
+	}
+	for _, token := range []string{forged, fresh, "dulypat_nonsense"} {
+		a := send(token, "192.0.2.1", lists)
+		if a.status != 429 || a.header.Get("Retry-After") != "10" || a.json["error"].(map[string]any)["code"] != "TooManyRequests" {
+			t.Errorf("one more: %d %v %s", a.status, a.header, a.body)
+		}
+	}
+	if a := send(fresh, "192.0.2.1", "/common/openid/userinfo"); a.status != 429 || a.header.Get("Retry-After") != "10" {
+		t.Errorf("userinfo: %d %s", a.status, a.body)
+	}
+	if a := send(known, "192.0.2.1", lists); a.status != 200 {
+		t.Errorf("a known token: %d %s", a.status, a.body)
+	}
+	if a := send(fresh, "192.0.2.2", lists); a.status != 200 {
+		t.Errorf("another address: %d %s", a.status, a.body)
+	}
+	if a := send(forged, "192.0.2.2", lists); a.status != 401 {
+		t.Errorf("a bad token of another address: %d %s", a.status, a.body)
+	}
+	r.pass(10 * time.Second)
+	if a := send(good(), "192.0.2.1", lists); a.status != 200 {
+		t.Errorf("in the next window: %d %s", a.status, a.body)
 	}
 }

@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -41,15 +43,26 @@ const (
 // A Verifier checks the access tokens that requests carry. It may be used by
 // several goroutines at once.
 type Verifier struct {
-	keys   *Keys
-	users  *standings
-	apps   *standings
-	now    func() time.Time
-	base   string    // scheme and host of the server; see Serving
-	db     *store.DB // of the personal access tokens; nil: there are none
+	keys  *Keys
+	users *standings
+	apps  *standings
+	now   func() time.Time
+	base  string    // scheme and host of the server; see Serving
+	db    *store.DB // of the personal access tokens; nil: there are none
+
+	proxies  []netip.Prefix // peers whose X-Forwarded-For counts
+	failures *limiter       // of tokens that were refused, by address; nil: they are not counted
+
 	base64 *base64.Encoding
 	cache  *cache
 }
+
+// Of the tokens that an address sends and that are not known already, no more are
+// looked at once so many were bad; graph's Retry-After is the window.
+const (
+	maxFailures   = 1_000
+	failureWindow = 10 * time.Second
+)
 
 // NewVerifier returns a Verifier of the tokens that the keys sign. Of users it
 // asks how the user of a token stands: a *todo.Error of the kind NoSuchUser or
@@ -69,9 +82,12 @@ func NewVerifier(k *Keys, users func(ctx context.Context, id string) (store.Stan
 // Serving makes v take the tokens of an [Issuer] at the base URL, or on loopback
 // where that is empty, as long as their applications are in db, and the personal
 // access tokens that are there. What is written through db counts at once; see
-// [Verifier.Follow] for the rest. Serving must be called before v and db are used.
-func (v *Verifier) Serving(base string, db *store.DB) {
+// [Verifier.Follow] for the rest. It also counts the bad tokens of each address,
+// that of X-Forwarded-For where the peer is one of the proxies. Serving must be
+// called before v and db are used.
+func (v *Verifier) Serving(base string, proxies []netip.Prefix, db *store.DB) {
 	v.base, v.apps, v.db = base, newStandings(db.AppStanding), db
+	v.proxies, v.failures = proxies, newLimiter(maxFailures, failureWindow)
 	db.OnRevision(v.forget)
 }
 
@@ -79,7 +95,8 @@ func (v *Verifier) Serving(base string, db *store.DB) {
 //
 //   - a *TokenError when there is no token, or one that is refused,
 //   - a *todo.Error of the kind BadRequest when the token is in the URL or there
-//     are two Authorization headers (RFC 6750 section 2),
+//     are two Authorization headers (RFC 6750 section 2), or of the kind
+//     TooManyRequests when the address has sent too many bad tokens,
 //   - the error of the users function when the user could not be looked up.
 //
 // A token is looked at in the order of cost, so that a bad one costs less than a
@@ -91,29 +108,50 @@ func (v *Verifier) Authenticate(r *http.Request) (Principal, error) {
 	if err != nil {
 		return Principal{}, err
 	}
+	if v.failures == nil {
+		return v.authenticate(r.Context(), token)
+	}
+	if known, hit := v.cache.get(token); hit {
+		return v.known(r.Context(), token, known, v.now().Unix())
+	}
+	from := addressGroup(r, v.proxies)
+	if v.failures.wait(from, v.now()) > 0 {
+		return Principal{}, todo.Errorf(todo.TooManyRequests, "", "There were too many bad access tokens from this address. Try the request again after a delay.")
+	}
+	p, err := v.authenticate(r.Context(), token)
+	if _, refused := errors.AsType[*TokenError](err); refused {
+		v.failures.take(from, v.now())
+	}
+	return p, err
+}
+
+// authenticate returns the principal of a token.
+func (v *Verifier) authenticate(ctx context.Context, token string) (Principal, error) {
 	if len(token) > maxToken {
 		return Principal{}, refuse("Access token is longer than the 16,384 bytes allowed.")
 	}
 	if v.db != nil && strings.HasPrefix(token, personalPrefix) {
-		return v.personal(r.Context(), token)
+		return v.personal(ctx, token)
 	}
 	now := v.now().Unix()
 	known, hit := v.cache.get(token)
-	if hit {
-		err = known.lifetime.check(now)
-	} else {
-		known, err = v.verify(token, now)
-	}
-	switch {
-	case err != nil && hit:
-		v.cache.drop(token)
-	case err == nil && !hit:
+	if !hit {
+		var err error
+		if known, err = v.verify(token, now); err != nil {
+			return Principal{}, err
+		}
 		v.cache.put(token, known)
 	}
-	if err == nil {
-		err = v.checkStanding(r.Context(), known, now)
+	return v.known(ctx, token, known, now)
+}
+
+// known returns the principal of a token of the cache, if it is still good.
+func (v *Verifier) known(ctx context.Context, token string, known *verified, now int64) (Principal, error) {
+	if err := known.lifetime.check(now); err != nil {
+		v.cache.drop(token)
+		return Principal{}, err
 	}
-	if err != nil {
+	if err := v.checkStanding(ctx, known, now); err != nil {
 		return Principal{}, err
 	}
 	return known.principal, nil

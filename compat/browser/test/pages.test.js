@@ -232,11 +232,13 @@ test("signing out, and too many attempts", async (t) => {
   await page.goto(duly.url + "/common/oauth2/v2.0/logout");
   await look(page, "signed-out");
   await page.goto(duly.url + "/account");
+  const nobody = `nobody.${"x".repeat(200)}@example.org`;
   for (let attempt = 0; attempt < 10; attempt++) {
-    await signIn(page, "nobody@example.org", "not the password");
+    await signIn(page, nobody, "not the password");
     await page.getByText("The name or the password is not right.").waitFor();
+    assert.equal(await page.getByLabel("Name").inputValue(), nobody);
   }
-  await signIn(page, "nobody@example.org", "not the password");
+  await signIn(page, nobody, "not the password");
   await page.getByText("There were too many attempts").waitFor();
   await look(page, "too-many");
 });

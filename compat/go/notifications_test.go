@@ -31,6 +31,7 @@ type receiver struct {
 	heard chan struct{} // one for each that a deaf receiver took
 	done  chan struct{} // closed at the end, so that no handler is left
 	told  chan notification
+	seen  map[string]bool // ids: what was told before a crash may be told again
 }
 
 // A notification is a member of Graph's changeNotificationCollection.
@@ -49,7 +50,7 @@ type notification struct {
 }
 
 func newReceiver(t *testing.T) *receiver {
-	r := &receiver{heard: make(chan struct{}, 100), done: make(chan struct{}), told: make(chan notification, 100)}
+	r := &receiver{heard: make(chan struct{}, 100), done: make(chan struct{}), told: make(chan notification, 100), seen: map[string]bool{}}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if token := q.URL.Query().Get("validationToken"); token != "" {
 			w.Header().Set("Content-Type", "text/plain")
@@ -79,15 +80,19 @@ func newReceiver(t *testing.T) *receiver {
 	return r
 }
 
-// next waits for a notification.
+// next waits for a notification that it has not had yet.
 func (r *receiver) next(t *testing.T) notification {
 	t.Helper()
-	select {
-	case n := <-r.told:
-		return n
-	case <-time.After(time.Minute):
-		t.Fatal("no notification came within a minute")
-		return notification{}
+	for limit := time.After(time.Minute); ; {
+		select {
+		case n := <-r.told:
+			if !r.seen[n.ID] {
+				r.seen[n.ID] = true
+				return n
+			}
+		case <-limit:
+			t.Fatal("no new notification came within a minute")
+		}
 	}
 }
 

@@ -93,7 +93,7 @@ func TestFiltersAgree(t *testing.T) {
 			}
 			return nil
 		})
-		if store.InSQL(filter) {
+		if db.InSQL(filter) {
 			compiled++
 		}
 		selected += len(want)

@@ -40,8 +40,8 @@ func TestPlans(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		where, _ := compileFilter(filter)
-		order := newTaskOrder(orderBy)
+		where, _ := compileFilter(sqliteDialect(), filter)
+		order := newTaskOrder(sqliteDialect(), orderBy)
 		var plan []string
 		err = db.View(t.Context(), "u", func(tx *Tx) error {
 			from, args := tx.from(TaskQuery{List: "l", Filter: filter})

@@ -37,8 +37,8 @@ func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
 			return nil, err
 		}
 	}
-	where, rest := compileFilter(q.Filter)
-	order := newTaskOrder(q.OrderBy)
+	where, rest := compileFilter(tx.dialect(), q.Filter)
+	order := newTaskOrder(tx.dialect(), q.OrderBy)
 	order.ranked = q.Search != nil && len(q.OrderBy) == 0
 	if rest == nil {
 		rows, err := tx.queryRows(q, where, order, q.After, q.Limit, q.Skip)
@@ -101,7 +101,7 @@ func (tx *Tx) Matches(e odata.Expr, t *todo.Task) (bool, error) {
 
 // CountTasks counts the tasks that a query selects, on all its pages.
 func (tx *Tx) CountTasks(q TaskQuery) (n int, err error) {
-	where, rest := compileFilter(q.Filter)
+	where, rest := compileFilter(tx.dialect(), q.Filter)
 	if rest != nil { // in the order of the key, which needs no sorting
 		q.OrderBy, q.After, q.Skip, q.Limit = []odata.Order{{Path: "createdDateTime"}}, nil, 0, chunk
 		for {
@@ -129,10 +129,9 @@ func (tx *Tx) from(q TaskQuery) (sql string, args []value) {
 	sql = `tasks t WHERE `
 	switch {
 	case q.List != "" && q.Search == nil && wantsOpen(q.Filter):
-		sql = `tasks t INDEXED BY tasks_open WHERE ` // which the planner, without statistics, would not take
+		sql = `tasks t` + tx.dialect().openHint + ` WHERE `
 	case q.Search != nil:
-		sql = `search f JOIN tasks t ON t.user_id = f.user_id AND t.list_id = f.list_id AND t.task_id = f.task_id WHERE search MATCH ? AND `
-		args = append(args, text(tx.matchExpression(q.Search)))
+		sql, args = tx.dialect().search.from(tx, q.Search)
 	}
 	sql, args = sql+`t.user_id = ?`, append(args, text(tx.as.User))
 	if q.List != "" {
@@ -198,6 +197,7 @@ type taskOrder struct {
 	keys        []orderKey
 	oldestFirst bool // by id
 	ranked      bool // by how well a search fits: a word of the title counts most
+	d           *dialect
 }
 
 type orderKey struct {
@@ -207,7 +207,8 @@ type orderKey struct {
 	nullable bool
 }
 
-func newTaskOrder(orderBy []odata.Order) (o taskOrder) {
+func newTaskOrder(d *dialect, orderBy []odata.Order) (o taskOrder) {
+	o.d = d
 	properties := theTables().tasks
 	for _, key := range orderBy {
 		if key.Path == "createdDateTime" || key.Path == "id" {
@@ -219,7 +220,11 @@ func newTaskOrder(orderBy []odata.Order) (o taskOrder) {
 			continue // the same for all tasks
 		}
 		if key.Of.Type == odata.String {
-			column = "fold(" + column + ")"
+			folded, ok := d.fold(column)
+			if !ok {
+				panic("store: " + d.name + " cannot order by " + key.Path)
+			}
+			column = folded
 		}
 		o.keys = append(o.keys, orderKey{key.Path, column, key.Desc, key.Of.Nullable})
 	}
@@ -231,7 +236,7 @@ func newTaskOrder(orderBy []odata.Order) (o taskOrder) {
 func (o taskOrder) sql() string {
 	var b strings.Builder
 	if o.ranked {
-		b.WriteString("bm25(search, 0, 10, 2, 4, 4), ")
+		b.WriteString(o.d.search.rank() + ", ")
 	}
 	for _, k := range o.keys {
 		b.WriteString(k.column)
@@ -253,7 +258,9 @@ func (o taskOrder) sql() string {
 }
 
 // CursorOf is the place of a task in an order.
-func CursorOf(t *todo.Task, orderBy []odata.Order) *Cursor { return newTaskOrder(orderBy).cursor(t) }
+func CursorOf(t *todo.Task, orderBy []odata.Order) *Cursor {
+	return newTaskOrder(sqliteDialect(), orderBy).cursor(t) // the same in every dialect
+}
 
 func (o taskOrder) cursor(t *todo.Task) *Cursor {
 	c := &Cursor{ID: t.ID}

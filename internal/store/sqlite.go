@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -41,7 +40,7 @@ type sqliteEngine struct {
 // A job is a transaction that waits for the writer.
 type job struct {
 	ctx  context.Context
-	fn   func(*conn) error
+	fn   func(session) error
 	err  error
 	done chan struct{}
 }
@@ -95,7 +94,7 @@ func (e *sqliteEngine) close() error {
 // submit hands a job to the writer and waits until it is durable or has failed.
 // A caller whose ctx ends while the queue is full leaves; once the job is in
 // the queue its outcome is waited for, because it may be on disk already.
-func (e *sqliteEngine) submit(ctx context.Context, fn func(*conn) error) error {
+func (e *sqliteEngine) submit(ctx context.Context, fn func(session) error) error {
 	j := &job{ctx: ctx, fn: fn, done: make(chan struct{})}
 	e.mu.RLock()
 	if e.closed {
@@ -113,11 +112,13 @@ func (e *sqliteEngine) submit(ctx context.Context, fn func(*conn) error) error {
 	return j.err
 }
 
-func (e *sqliteEngine) update(ctx context.Context, fn func(*conn) error) error {
+func (e *sqliteEngine) update(ctx context.Context, _ As, fn func(session) error) error {
 	return e.submit(ctx, fn)
 }
 
-func (e *sqliteEngine) view(ctx context.Context, fn func(*conn) error) error {
+func (e *sqliteEngine) dialect() *dialect { return sqliteDialect() }
+
+func (e *sqliteEngine) view(ctx context.Context, _ bool, fn func(session) error) error {
 	if e.readers == nil {
 		return e.submit(ctx, fn)
 	}
@@ -201,17 +202,6 @@ func commit(c *conn, batch []*job) {
 	}
 }
 
-// protect runs fn and turns a panic into an error, so that one bad request
-// takes neither the writer nor a reader with it.
-func protect(c *conn, fn func(*conn) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return fn(c)
-}
-
 // conn is one connection. Its statements are prepared once and kept.
 type conn struct{ c *sqlite.Conn }
 
@@ -263,7 +253,7 @@ func text(s string) value   { return value{kind: 2, s: s} }
 
 // row reads the columns of a result from left to right.
 type row struct {
-	stmt *sqlite.Stmt
+	stmt columns
 	next int
 }
 
@@ -272,7 +262,7 @@ func (r *row) text() string { r.next++; return r.stmt.ColumnText(r.next - 1) }
 
 // null says whether the next column is null, and passes over it if so.
 func (r *row) null() bool {
-	if r.stmt.ColumnType(r.next) != sqlite.TypeNull {
+	if !r.stmt.ColumnIsNull(r.next) {
 		return false
 	}
 	r.next++
@@ -307,6 +297,18 @@ func (c *conn) query(q string, each func(*row) error, args ...value) error {
 		}
 	}
 }
+
+// queryEach is one query after the other: they do not travel.
+func (c *conn) queryEach(q string, each func(int, *row) error, args [][]value) error {
+	for i := range args {
+		if err := c.query(q, func(r *row) error { return each(i, r) }, args[i]...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *conn) nextVersion(as As, _ time.Time) (int64, error) { return takeVersion(c, as.User) }
 
 // lastRow is the number of the row that was inserted last.
 func (c *conn) lastRow() int64 { return c.c.LastInsertRowID() }

@@ -19,7 +19,7 @@ import (
 
 // DB is an open database. Its methods may be called from many goroutines.
 type DB struct {
-	engine *sqliteEngine
+	engine engine
 	now    func() time.Time
 	ids    atomic.Uint32 // counts the ids made, to keep those of one microsecond in order
 }
@@ -27,12 +27,17 @@ type DB struct {
 // Memory is the name of a database that lives as long as its DB.
 const Memory = ":memory:"
 
-// Open opens the SQLite database in the file path, or in memory for [Memory],
-// and brings its schema up to date. now tells the time of every transaction.
-func Open(ctx context.Context, path string, now func() time.Time) (*DB, error) {
-	engine, err := openSQLite(ctx, path)
+// Open opens a database and brings its schema up to date: the SQLite database in
+// the file dsn or "sqlite:" and a file, the one in memory for [Memory], or that of
+// PostgreSQL at "postgres://…". now tells the time of every transaction. The error
+// is [ErrUnavailable] where there is no database to open; it holds no password.
+func Open(ctx context.Context, dsn string, now func() time.Time) (*DB, error) {
+	if err := CheckDSN(dsn); err != nil {
+		return nil, err
+	}
+	engine, err := openEngine(ctx, dsn)
 	if err != nil {
-		return nil, fmt.Errorf("opening the database %s: %w", path, err)
+		return nil, fmt.Errorf("opening the database %s: %w", withoutPassword(dsn), err)
 	}
 	return &DB{engine: engine, now: now}, nil
 }
@@ -51,17 +56,31 @@ var ErrClosed = errors.New("the database is closed")
 
 // Update runs fn in a transaction on the mailbox of as.User, and commits if fn
 // returns nil. An answer without error means that the writes are on disk.
-// Updates run one after the other, so fn may read, decide and write. It must
-// not start another transaction, nor do slow work.
+// Updates of a mailbox run one after the other, so fn may read, decide and write.
+// It must not start another transaction, nor do slow work, and it may run more
+// than once: what it sets outside of itself, it sets anew each time.
+//
+// The error is [ErrUnavailable] when the database did not take the write, and
+// [ErrUncertain] when nobody knows whether it did.
 func (db *DB) Update(ctx context.Context, as As, fn func(*Tx) error) error {
-	return db.engine.update(ctx, func(c *conn) error {
+	return db.engine.update(ctx, as, func(c session) error {
 		return fn(&Tx{ctx: ctx, db: db, conn: c, as: as, now: db.time()})
 	})
 }
 
-// View runs fn on a snapshot of the mailbox of user. fn must not write.
+// View runs fn on a snapshot of the mailbox of user. fn must not write, and may
+// run more than once.
 func (db *DB) View(ctx context.Context, user string, fn func(*Tx) error) error {
-	return db.engine.view(ctx, func(c *conn) error {
+	return db.view(ctx, user, false, fn)
+}
+
+// lookup is a View of one statement.
+func (db *DB) lookup(ctx context.Context, user string, fn func(*Tx) error) error {
+	return db.view(ctx, user, true, fn)
+}
+
+func (db *DB) view(ctx context.Context, user string, lone bool, fn func(*Tx) error) error {
+	return db.engine.view(ctx, lone, func(c session) error {
 		return fn(&Tx{ctx: ctx, db: db, conn: c, as: As{User: user}, now: db.time()})
 	})
 }
@@ -72,10 +91,12 @@ func (db *DB) time() time.Time { return db.now().UTC().Truncate(time.Microsecond
 type Tx struct {
 	ctx  context.Context // of the caller, whose end stops long reads
 	db   *DB
-	conn *conn
+	conn session
 	as   As
 	now  time.Time
 }
+
+func (tx *Tx) dialect() *dialect { return tx.db.engine.dialect() }
 
 // Now is the time of the transaction: UTC, to the microsecond.
 func (tx *Tx) Now() time.Time { return tx.now }
@@ -118,9 +139,7 @@ type Change struct {
 // Taking the version locks the mailbox, so that versions commit in their order.
 // born is the version under which the item was created; 0 for one that is new.
 func (tx *Tx) logChange(kind Kind, op Op, list, item string, born int64) (int64, error) {
-	version := int64(-1)
-	err := tx.conn.query(`UPDATE users SET version = version + 1 WHERE user_id = ? RETURNING version`,
-		func(r *row) error { version = r.int(); return nil }, text(tx.as.User))
+	version, err := tx.conn.nextVersion(tx.as, tx.now)
 	if err != nil {
 		return 0, err
 	}

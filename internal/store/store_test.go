@@ -15,23 +15,45 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/duly-todo/duly/internal/pgtest"
 	"github.com/duly-todo/duly/internal/store"
 	"github.com/duly-todo/duly/internal/todo"
 )
 
-// eachStore runs a test on a database in memory and on one in a file.
+// eachStore runs a test on a database in memory, on one in a file, and on one of
+// PostgreSQL.
 func eachStore(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	t.Helper()
-	for _, name := range []string{"memory", "file"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			path := store.Memory
-			if name == "file" {
-				path = filepath.Join(t.TempDir(), "duly.db")
-			}
-			test(t, open(t, path))
-		})
-	}
+	t.Run("file", func(t *testing.T) {
+		t.Parallel()
+		test(t, open(t, filepath.Join(t.TempDir(), "duly.db")))
+	})
+	eachDatabase(t, test)
+}
+
+// eachDatabase runs a test on SQLite, in memory, and on PostgreSQL.
+func eachDatabase(t *testing.T, test func(t *testing.T, db *store.DB)) {
+	t.Helper()
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		test(t, open(t, store.Memory))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		test(t, open(t, postgres(t)))
+	})
+}
+
+// postgres makes a database of PostgreSQL's with our schema.
+func postgres(t testing.TB) string {
+	t.Helper()
+	return pgtest.Copy(t, "duly", func(dsn string) error {
+		db, err := store.Open(context.Background(), dsn, time.Now)
+		if err != nil {
+			return err
+		}
+		return db.Close()
+	})
 }
 
 func open(t testing.TB, path string) *store.DB {

@@ -230,7 +230,7 @@ func (tx *Tx) InsertTask(t *todo.Task) (err error) {
 	if err != nil {
 		return err
 	}
-	words, err := tx.index(t)
+	words, err := tx.dialect().search.add(tx, t)
 	if err != nil {
 		return err
 	}
@@ -280,7 +280,7 @@ func (tx *Tx) UpdateTask(old todo.Task, t *todo.Task) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := tx.reindex(&old, t); err != nil {
+	if err := tx.dialect().search.change(tx, &old, t); err != nil {
 		return err
 	}
 	if err := tx.updateSteps(old, t); err != nil {
@@ -354,7 +354,7 @@ func (tx *Tx) DeleteTask(list, id string) error {
 	if born == 0 {
 		return tx.explainMissing(list, id)
 	}
-	if err := tx.conn.exec(`DELETE FROM search WHERE rowid = ?`, integer(words)); err != nil {
+	if err := tx.dialect().search.remove(tx, list, id, words); err != nil {
 		return err
 	}
 	_, err = tx.logChange(TaskChange, Deleted, list, id, born)

@@ -74,7 +74,7 @@ func (tx *Tx) Owner() (u todo.User, err error) {
 // UserExists returns nil when id is a user's, and an error of the kind
 // todo.NoSuchUser when it is not.
 func (db *DB) UserExists(ctx context.Context, id string) error {
-	return db.View(ctx, id, func(tx *Tx) error {
+	return db.lookup(ctx, id, func(tx *Tx) error {
 		found := false
 		err := tx.conn.query(`SELECT 1 FROM users WHERE user_id = ?`, func(*row) error { found = true; return nil }, text(id))
 		if err == nil && !found {
@@ -88,7 +88,11 @@ func (db *DB) UserExists(ctx context.Context, id string) error {
 // error is of the kind todo.NoSuchUser when there is none.
 func (db *DB) User(ctx context.Context, idOrName string) (u todo.User, err error) {
 	id := strings.ToLower(idOrName)
-	err = db.View(ctx, id, func(tx *Tx) error {
+	view := db.View
+	if ValidGUID(id) {
+		view = db.lookup
+	}
+	err = view(ctx, id, func(tx *Tx) error {
 		if !ValidGUID(id) {
 			if tx.as.User, err = tx.userID(idOrName); err != nil {
 				return err
@@ -112,7 +116,8 @@ func (tx *Tx) userID(name string) (id string, err error) {
 // Users returns at most limit users after the first skip, by principal name.
 func (db *DB) Users(ctx context.Context, skip, limit int) ([]todo.User, error) {
 	users := []todo.User{}
-	err := db.View(ctx, "", func(tx *Tx) error {
+	err := db.lookup(ctx, "", func(tx *Tx) error {
+		users = users[:0]
 		return tx.conn.query(`SELECT `+userColumns+` FROM users ORDER BY principal_name, user_id LIMIT ?+0 OFFSET ?+0`,
 			func(r *row) error { users = append(users, scanUser(r)); return nil }, integer(int64(limit)), integer(int64(skip)))
 	})

@@ -1,0 +1,223 @@
+// Package pgtest gives tests a PostgreSQL server of their own: one for each test
+// process, on a socket in a temporary folder, without durability, gone with the
+// process. Its binaries are found in the folder PGBIN, on PATH, or where Debian has
+// them. Without them tests are skipped; with REQUIRE_POSTGRES=1 they fail.
+package pgtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A server is the PostgreSQL of this process. It ends when the process does: the
+// shell that looks after it reads from a pipe that the process holds open.
+type server struct {
+	dir string
+	bin string
+	as  *syscall.SysProcAttr // the account that it runs as
+	in  io.Closer
+
+	mu        sync.Mutex
+	databases int
+	templates map[string]*template
+}
+
+// A template is a database that others are copies of.
+type template struct {
+	once sync.Once
+	name string
+	err  error
+}
+
+// errMissing says that there is no PostgreSQL here.
+var errMissing = errors.New("there is no PostgreSQL on this machine: install it (Debian: apt-get install postgresql-15), or name the folder of its binaries in PGBIN")
+
+var theServer = sync.OnceValues(func() (*server, error) { return start("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off") })
+
+// DSN makes an empty database for a test.
+func DSN(t testing.TB) string {
+	t.Helper()
+	return ours(t).create(t, "template0")
+}
+
+// Copy makes a database for a test: a copy of the one that prepare has made, the
+// first time that a test asks for name.
+func Copy(t testing.TB, name string, prepare func(dsn string) error) string {
+	t.Helper()
+	s := ours(t)
+	s.mu.Lock()
+	if s.templates[name] == nil {
+		s.templates[name] = &template{}
+	}
+	from := s.templates[name]
+	s.mu.Unlock()
+	from.once.Do(func() {
+		from.name = "template_" + name
+		if from.err = s.admin("CREATE DATABASE " + from.name + " TEMPLATE template0"); from.err == nil {
+			from.err = prepare(s.dsn(from.name))
+		}
+	})
+	if from.err != nil {
+		t.Fatalf("preparing a database: %v", from.err)
+	}
+	return s.create(t, from.name)
+}
+
+func ours(t testing.TB) *server {
+	t.Helper()
+	s, err := theServer()
+	if errors.Is(err, errMissing) && os.Getenv("REQUIRE_POSTGRES") == "" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// create makes a database that is dropped when the test ends.
+func (s *server) create(t testing.TB, from string) string {
+	t.Helper()
+	s.mu.Lock()
+	s.databases++
+	name := fmt.Sprint("test", s.databases)
+	s.mu.Unlock()
+	if err := s.admin("CREATE DATABASE " + name + " TEMPLATE " + from); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.admin("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+			t.Error(err)
+		}
+	})
+	return s.dsn(name)
+}
+
+func (s *server) dsn(database string) string {
+	return "postgres://postgres@/" + database + "?host=" + s.dir + "&sslmode=disable"
+}
+
+// admin runs a statement that belongs to no database of a test.
+func (s *server) admin(sql string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c, err := pgx.Connect(ctx, s.dsn("postgres"))
+	if err != nil {
+		return err
+	}
+	_, err = c.Exec(ctx, sql)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", sql, err)
+	}
+	return errors.Join(err, c.Close(ctx))
+}
+
+// start makes a cluster and runs a server on it.
+func start(settings ...string) (*server, error) {
+	bin, err := binaries()
+	if err != nil {
+		return nil, err
+	}
+	s := &server{bin: bin, templates: map[string]*template{}}
+	if s.dir, err = os.MkdirTemp("", "pg"); err != nil {
+		return nil, err
+	}
+	if s.as, err = account(s.dir); err != nil {
+		return nil, err
+	}
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "--no-sync", "--encoding=UTF8", "--locale=C", "--auth=trust", "--username=postgres", "-D", filepath.Join(s.dir, "data"))
+	initdb.SysProcAttr, initdb.Dir = s.as, s.dir
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	if err := s.run(settings...); err != nil {
+		return nil, err
+	}
+	return s, s.wait()
+}
+
+// run starts the server below a shell that stops it, and removes the folder, when
+// this process is gone.
+func (s *server) run(settings ...string) error {
+	const keeper = `"$@" >server.log 2>&1 & pid=$!; cat >/dev/null; kill -QUIT $pid; wait $pid; cd /; rm -rf "$OLDPWD"`
+	arguments := append([]string{
+		"-c", keeper, "keeper", filepath.Join(s.bin, "postgres"), "-D", "data", "-k", s.dir,
+		"-c", "listen_addresses=", "-c", "max_connections=400", "-c", "shared_buffers=64MB", "-c", "autovacuum=off",
+	}, settings...)
+	keep := exec.Command("/bin/sh", arguments...)
+	keep.SysProcAttr, keep.Dir = s.as, s.dir
+	in, err := keep.StdinPipe()
+	if err != nil {
+		return err
+	}
+	s.in = in
+	return keep.Start()
+}
+
+// wait waits until the server answers.
+func (s *server) wait() error {
+	var err error
+	for range 600 {
+		if err = s.admin("SELECT 1"); err == nil {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	log, _ := os.ReadFile(filepath.Join(s.dir, "server.log"))
+	return fmt.Errorf("PostgreSQL does not start: %w: %s", err, bytes.TrimSpace(log))
+}
+
+// binaries is the folder that holds initdb and postgres.
+func binaries() (string, error) {
+	folders := []string{os.Getenv("PGBIN")}
+	debian, err := filepath.Glob("/usr/lib/postgresql/*/bin")
+	if err != nil {
+		return "", err
+	}
+	for i := len(debian) - 1; i >= 0; i-- {
+		folders = append(folders, debian[i])
+	}
+	folders = append(folders, filepath.SplitList(os.Getenv("PATH"))...)
+	for _, folder := range folders {
+		if _, err := os.Stat(filepath.Join(folder, "postgres")); folder != "" && err == nil {
+			return folder, nil
+		}
+	}
+	return "", errMissing
+}
+
+// account gives folder to the account that the server runs as: PostgreSQL refuses
+// to run as root.
+func account(folder string) (*syscall.SysProcAttr, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, uidErr := strconv.Atoi(u.Uid)
+		gid, gidErr := strconv.Atoi(u.Gid)
+		if err := errors.Join(uidErr, gidErr, os.Chown(folder, uid, gid)); err != nil {
+			return nil, err
+		}
+		return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
+	}
+	return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no account %s or %s to run it as", "postgres", "nobody")
+}
+

@@ -29,15 +29,22 @@ type engine interface {
 type session interface {
 	// query runs q and calls each for every row. each makes no other statement.
 	query(q string, each func(*row) error, args ...value) error
-	// queryEach runs q once for every list of arguments, and calls each with the
-	// number of the list. Where statements travel, they travel together.
-	queryEach(q string, each func(i int, r *row) error, args [][]value) error
+	// queryAll is query for many statements, one after the other. Where statements
+	// travel, they travel together.
+	queryAll(statements []statement) error
 	// exec runs a statement that gives no rows. Its error may also be that of a
 	// later statement, or of the transaction.
 	exec(q string, args ...value) error
 	// nextVersion takes the next version of the mailbox of as; it is -1 where there
 	// is no such mailbox. at is the time of the transaction.
 	nextVersion(as As, at time.Time) (int64, error)
+}
+
+// A statement is what query takes.
+type statement struct {
+	q    string
+	each func(*row) error
+	args []value
 }
 
 // columns are those of a row, from 0.

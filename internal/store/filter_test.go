@@ -64,8 +64,11 @@ func nastyTasks(t testing.TB, db *store.DB, as store.As, list string, r *rand.Ra
 // what the store selects with what odata.Eval says of each task.
 func TestFiltersAgree(t *testing.T) {
 	t.Parallel()
+	eachDatabase(t, testFiltersAgree)
+}
+
+func testFiltersAgree(t *testing.T, db *store.DB) {
 	const filters = 800
-	db := open(t, store.Memory)
 	as, list := addUser(t, db, "adele")
 	r := rand.New(rand.NewPCG(20, 26))
 	tasks := nastyTasks(t, db, as, list, r, 80)
@@ -115,7 +118,10 @@ func idsOf(tasks []todo.Task) (ids []string) {
 // sort in memory.
 func TestOrdersAndPages(t *testing.T) {
 	t.Parallel()
-	db := open(t, store.Memory)
+	eachDatabase(t, testOrdersAndPages)
+}
+
+func testOrdersAndPages(t *testing.T, db *store.DB) {
 	as, list := addUser(t, db, "adele")
 	r := rand.New(rand.NewPCG(3, 3))
 	nastyTasks(t, db, as, list, r, 60)

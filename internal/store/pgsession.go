@@ -82,11 +82,11 @@ func (s *pgSession) query(q string, each func(*row) error, args ...value) error 
 	return s.flush(s.ctx)
 }
 
-func (s *pgSession) queryEach(q string, each func(int, *row) error, args [][]value) error {
-	for i := range args {
-		s.queueQuery(q, func(r *row) error { return each(i, r) }, args[i]...)
+func (s *pgSession) queryAll(statements []statement) error {
+	for _, q := range statements {
+		s.queueQuery(q.q, q.each, q.args...)
 	}
-	if len(args) == 0 {
+	if len(statements) == 0 {
 		return nil
 	}
 	return s.flush(s.ctx)

@@ -179,15 +179,7 @@ func (tx *Tx) loadChildren(q TaskQuery, order taskOrder, rows []taskRow) ([]todo
 		}
 		return tx.withChildren(q.List, rows)
 	}
-	tasks := make([]todo.Task, 0, len(rows))
-	for _, r := range rows {
-		one, err := tx.withChildren(r.ListID, []taskRow{r})
-		if err != nil {
-			return nil, err
-		}
-		tasks = append(tasks, one...)
-	}
-	return tasks, nil
+	return tx.eachWithChildren(rows)
 }
 
 // A taskOrder is the order of a query: its keys, and at the end the id, which

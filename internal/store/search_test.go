@@ -18,7 +18,10 @@ import (
 // writes, with a look at the words of every task.
 func TestSearchAgrees(t *testing.T) {
 	t.Parallel()
-	db := open(t, store.Memory)
+	eachDatabase(t, testSearchAgrees)
+}
+
+func testSearchAgrees(t *testing.T, db *store.DB) {
 	as, list := addUser(t, db, "adele")
 	other, otherList := addUser(t, db, "bob")
 	r := rand.New(rand.NewPCG(5, 5))
@@ -112,7 +115,10 @@ func hasWord(s, prefix string) bool {
 
 func TestSearchRanksAndTakesAnyText(t *testing.T) {
 	t.Parallel()
-	db := open(t, store.Memory)
+	eachDatabase(t, testSearchRanksAndTakesAnyText)
+}
+
+func testSearchRanksAndTakesAnyText(t *testing.T, db *store.DB) {
 	as, list := addUser(t, db, "adele")
 	update(t, db, as, func(tx *store.Tx) error {
 		for _, task := range []todo.Task{{Title: "Tea", Body: todo.Body{Content: "<p>buy <b>Bröt</b></p>", Type: todo.HTML}}, {Title: "Brot kaufen"}} {

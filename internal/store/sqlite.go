@@ -298,10 +298,9 @@ func (c *conn) query(q string, each func(*row) error, args ...value) error {
 	}
 }
 
-// queryEach is one query after the other: they do not travel.
-func (c *conn) queryEach(q string, each func(int, *row) error, args [][]value) error {
-	for i := range args {
-		if err := c.query(q, func(r *row) error { return each(i, r) }, args[i]...); err != nil {
+func (c *conn) queryAll(statements []statement) error {
+	for _, s := range statements {
+		if err := c.query(s.q, s.each, s.args...); err != nil {
 			return err
 		}
 	}

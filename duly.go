@@ -36,7 +36,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	path, err := c.database()
+	path, err := c.database(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -252,6 +252,10 @@ func unprovoked() map[int]string {
 // TestObserved replays the observations in both profiles.
 func TestObserved(t *testing.T) {
 	t.Parallel()
+	testObserved(t)
+}
+
+func testObserved(t *testing.T) {
 	types := loadModel(t)
 	lines := specLines[example](t, "observed.jsonl")
 	rows := map[int]observed{}

@@ -45,6 +45,10 @@ import (
 // that the answer brings, in the order in which they come.
 func TestScript(t *testing.T) {
 	t.Parallel()
+	testScript(t)
+}
+
+func testScript(t *testing.T) {
 	files, err := filepath.Glob("testdata/script/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no conversations: %v", err)
@@ -52,7 +56,8 @@ func TestScript(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { play(t, file) })
+			dsn := database(t)
+			synctest.Test(t, func(t *testing.T) { play(t, file, dsn) })
 		})
 	}
 }
@@ -69,14 +74,14 @@ type player struct {
 
 type variable struct{ name, value string }
 
-func play(t *testing.T, file string) {
+func play(t *testing.T, file, dsn string) {
 	archive, err := txtar.ParseFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &player{t: t, tokens: map[string]string{}}
 	profile := regexp.MustCompile(`(?m)^Profile: (\w+)$`).FindSubmatch(archive.Comment)
-	c := duly.Config{}
+	c := duly.Config{Database: dsn}
 	if profile != nil {
 		c.Profile = string(profile[1])
 	}

@@ -59,6 +59,10 @@ func refusalOf(url, profile string) (refusal, bool) {
 // TestWild sends what well-known clients send, as their sources have it.
 func TestWild(t *testing.T) {
 	t.Parallel()
+	testWild(t)
+}
+
+func testWild(t *testing.T) {
 	types := loadModel(t)
 	calls := specLines[call](t, "wild.jsonl")
 	refused := newWorld(t, "", duly.User{})

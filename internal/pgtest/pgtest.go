@@ -31,50 +31,98 @@ type server struct {
 	as  *syscall.SysProcAttr // the account that it runs as
 	in  io.Closer
 
-	mu        sync.Mutex
-	databases int
-	templates map[string]*template
-}
+	prepare  sync.Once // makes the database duly, of which others are copies
+	prepared error
 
-// A template is a database that others are copies of.
-type template struct {
-	once sync.Once
-	name string
-	err  error
+	mu        sync.Mutex
+	databases int      // made so far
+	free      []string // DSNs of those that may be lent
 }
 
 // errMissing says that there is no PostgreSQL here.
 var errMissing = errors.New("there is no PostgreSQL on this machine: install it (Debian: apt-get install postgresql-15), or name the folder of its binaries in PGBIN")
 
-var theServer = sync.OnceValues(func() (*server, error) { return start("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off") })
+var theServer = sync.OnceValues(func() (*server, error) {
+	return start("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
+})
 
 // DSN makes an empty database for a test.
 func DSN(t testing.TB) string {
 	t.Helper()
-	return ours(t).create(t, "template0")
-}
-
-// Copy makes a database for a test: a copy of the one that prepare has made, the
-// first time that a test asks for name.
-func Copy(t testing.TB, name string, prepare func(dsn string) error) string {
-	t.Helper()
 	s := ours(t)
-	s.mu.Lock()
-	if s.templates[name] == nil {
-		s.templates[name] = &template{}
+	name := s.next()
+	if err := s.admin(s.dsn("postgres"), "CREATE DATABASE "+name+" TEMPLATE template0"); err != nil {
+		t.Fatal(err)
 	}
-	from := s.templates[name]
-	s.mu.Unlock()
-	from.once.Do(func() {
-		from.name = "template_" + name
-		if from.err = s.admin("CREATE DATABASE " + from.name + " TEMPLATE template0"); from.err == nil {
-			from.err = prepare(s.dsn(from.name))
+	t.Cleanup(func() {
+		if err := s.admin(s.dsn("postgres"), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			t.Error(err)
 		}
 	})
-	if from.err != nil {
-		t.Fatalf("preparing a database: %v", from.err)
+	return s.dsn(name)
+}
+
+// Lend lends a test a database with the schema that prepare makes, and without
+// rows. Afterwards another test gets it: the caller must have closed what it
+// opened, and must leave the schema as it is.
+func Lend(t testing.TB, prepare func(dsn string) error) string {
+	t.Helper()
+	s := ours(t)
+	dsn, err := s.lend(prepare)
+	if err != nil {
+		t.Fatalf("preparing a database: %v", err)
 	}
-	return s.create(t, from.name)
+	t.Cleanup(func() {
+		if err := s.takeBack(dsn); err != nil {
+			t.Error(err)
+		}
+	})
+	return dsn
+}
+
+func (s *server) lend(prepare func(dsn string) error) (string, error) {
+	s.mu.Lock()
+	if last := len(s.free) - 1; last >= 0 {
+		defer s.mu.Unlock()
+		dsn := s.free[last]
+		s.free = s.free[:last]
+		return dsn, nil
+	}
+	s.mu.Unlock()
+	s.prepare.Do(func() {
+		if s.prepared = s.admin(s.dsn("postgres"), "CREATE DATABASE duly TEMPLATE template0"); s.prepared == nil {
+			s.prepared = prepare(s.dsn("duly"))
+		}
+	})
+	if s.prepared != nil {
+		return "", s.prepared
+	}
+	name := s.next()
+	return s.dsn(name), s.admin(s.dsn("postgres"), "CREATE DATABASE "+name+" TEMPLATE duly")
+}
+
+// takeBack empties the tables of a database, without regard to foreign keys.
+func (s *server) takeBack(dsn string) error {
+	const clean = `DO $$ DECLARE t text; BEGIN
+		SET LOCAL session_replication_role = replica;
+		FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_version' LOOP
+			EXECUTE format('DELETE FROM %I', t);
+		END LOOP;
+	END $$`
+	if err := s.admin(dsn, clean); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free = append(s.free, dsn)
+	return nil
+}
+
+func (s *server) next() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.databases++
+	return fmt.Sprint("test", s.databases)
 }
 
 func ours(t testing.TB) *server {
@@ -89,33 +137,15 @@ func ours(t testing.TB) *server {
 	return s
 }
 
-// create makes a database that is dropped when the test ends.
-func (s *server) create(t testing.TB, from string) string {
-	t.Helper()
-	s.mu.Lock()
-	s.databases++
-	name := fmt.Sprint("test", s.databases)
-	s.mu.Unlock()
-	if err := s.admin("CREATE DATABASE " + name + " TEMPLATE " + from); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.admin("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
-			t.Error(err)
-		}
-	})
-	return s.dsn(name)
-}
-
 func (s *server) dsn(database string) string {
 	return "postgres://postgres@/" + database + "?host=" + s.dir + "&sslmode=disable"
 }
 
-// admin runs a statement that belongs to no database of a test.
-func (s *server) admin(sql string) error {
+// admin runs a statement on a connection of its own.
+func (s *server) admin(dsn, sql string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	c, err := pgx.Connect(ctx, s.dsn("postgres"))
+	c, err := pgx.Connect(ctx, dsn)
 	if err != nil {
 		return err
 	}
@@ -132,7 +162,7 @@ func start(settings ...string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{bin: bin, templates: map[string]*template{}}
+	s := &server{bin: bin}
 	if s.dir, err = os.MkdirTemp("", "pg"); err != nil {
 		return nil, err
 	}
@@ -172,7 +202,7 @@ func (s *server) run(settings ...string) error {
 func (s *server) wait() error {
 	var err error
 	for range 600 {
-		if err = s.admin("SELECT 1"); err == nil {
+		if err = s.admin(s.dsn("postgres"), "SELECT 1"); err == nil {
 			return nil
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -220,4 +250,3 @@ func account(folder string) (*syscall.SysProcAttr, error) {
 	}
 	return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no account %s or %s to run it as", "postgres", "nobody")
 }
-

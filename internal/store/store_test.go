@@ -44,10 +44,10 @@ func eachDatabase(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	})
 }
 
-// postgres makes a database of PostgreSQL's with our schema.
+// postgres is an empty database of PostgreSQL's, with our schema.
 func postgres(t testing.TB) string {
 	t.Helper()
-	return pgtest.Copy(t, "duly", func(dsn string) error {
+	return pgtest.Lend(t, func(dsn string) error {
 		db, err := store.Open(context.Background(), dsn, time.Now)
 		if err != nil {
 			return err

@@ -93,7 +93,7 @@ func (c *Config) database(ctx context.Context) (string, error) {
 	if c.Database == "" && c.DataDir == "" {
 		return store.Memory, nil
 	}
-	if strings.HasPrefix(c.Database, "postgres") {
+	if store.IsPostgres(c.Database) {
 		return c.Database, c.postgres(ctx)
 	}
 	path := cmp.Or(strings.TrimPrefix(c.Database, "sqlite:"), filepath.Join(c.DataDir, "duly.db"))

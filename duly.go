@@ -87,6 +87,9 @@ func publicUser(u todo.User) User {
 	return User{ID: u.ID, UserPrincipalName: u.UserPrincipalName, DisplayName: u.DisplayName, Mail: u.Mail}
 }
 
+// ErrUnavailable says that the database did not answer, or not in time.
+var ErrUnavailable = store.ErrUnavailable
+
 // ErrUserExists says that the principal name of a new user is taken.
 var ErrUserExists = errors.New("the user exists already")
 

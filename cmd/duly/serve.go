@@ -19,6 +19,7 @@ import (
 // serveCommand is "duly serve".
 type serveCommand struct {
 	Data         dataFolder    `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, made if missing."`
+	DB           database      `setting:"" name:"db" placeholder:"DSN" help:"Database: sqlite:FILE, or postgres://USER@HOST/NAME (better as $DULY_DB, since others may see command lines). Without it, duly.db in the folder of the data."`
 	Listen       listenAddress `setting:"" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one."`
 	BaseURL      baseURL       `setting:"" placeholder:"URL" help:"Scheme and host that links in answers begin with. Without it, those that each client used."`
 	TrustedProxy []proxy       `setting:"" placeholder:"CIDR" help:"Addresses of the reverse proxies whose X-Forwarded-Proto and -Host headers count; may be repeated."`
@@ -33,6 +34,7 @@ func (*serveCommand) Examples() string {
 	return `Examples:
   duly serve --dev
   duly serve --data /var/lib/duly --listen 127.0.0.1:8080
+  DULY_DB=postgres://duly:secret@db.example.org/duly?sslmode=verify-full duly serve
   duly serve --base-url https://todo.example.org --trusted-proxy 10.0.0.0/8
   DULY_DATA=/var/lib/duly DULY_LOG_LEVEL=warn duly serve
   duly serve --config /etc/duly.json    {"data": "/var/lib/duly", "trusted-proxy": ["10.0.0.0/8"]}
@@ -91,7 +93,7 @@ func (s *serveCommand) hint(ctx context.Context, server *duly.Server, url string
 }
 
 func (s *serveCommand) config(log *slog.Logger) duly.Config {
-	config := duly.Config{DataDir: string(s.Data), BaseURL: string(s.BaseURL), Profile: s.Profile, Log: log}
+	config := duly.Config{DataDir: string(s.Data), Database: string(s.DB), BaseURL: string(s.BaseURL), Profile: s.Profile, Log: log}
 	for _, p := range s.TrustedProxy {
 		config.TrustedProxies = append(config.TrustedProxies, netip.Prefix(p))
 	}

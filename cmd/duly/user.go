@@ -25,6 +25,7 @@ type userCommand struct {
 // userAddCommand is "duly user add".
 type userAddCommand struct {
 	Data        dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, made if missing."`
+	DB          database   `setting:"" name:"db" placeholder:"DSN" help:"Database: sqlite:FILE, or postgres://USER@HOST/NAME (better as $DULY_DB, since others may see command lines). Without it, duly.db in the folder of the data."`
 	Name        userName   `arg:"" help:"Name to sign in with: a word or an address."`
 	DisplayName string     `placeholder:"TEXT" help:"Name to show; the part of NAME before the @ if left out."`
 	Mail        string     `placeholder:"ADDRESS" help:"Mail address."`
@@ -42,7 +43,7 @@ func (u *userAddCommand) Run(ctx context.Context, c *console) (err error) {
 	if _, err := todo.NewUser("", string(u.Name), u.DisplayName, u.Mail, time.Time{}); err != nil {
 		return &usageError{withoutTarget(err)}
 	}
-	server, err := openData(ctx, duly.Config{DataDir: string(u.Data)})
+	server, err := openData(ctx, duly.Config{DataDir: string(u.Data), Database: string(u.DB)})
 	if err != nil {
 		return err
 	}
@@ -61,6 +62,7 @@ func (u *userAddCommand) Run(ctx context.Context, c *console) (err error) {
 // userListCommand is "duly user list".
 type userListCommand struct {
 	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
+	DB   database   `setting:"" name:"db" placeholder:"DSN" help:"Database: sqlite:FILE, or postgres://USER@HOST/NAME (better as $DULY_DB, since others may see command lines). Without it, duly.db in the folder of the data."`
 	JSON bool       `name:"json" help:"Write a JSON array with Graph's names instead of a table."`
 }
 
@@ -73,7 +75,7 @@ func (*userListCommand) Examples() string {
 
 // Run lists the users by name.
 func (u *userListCommand) Run(ctx context.Context, c *console) (err error) {
-	server, err := openData(ctx, duly.Config{DataDir: string(u.Data), Existing: true})
+	server, err := openData(ctx, duly.Config{DataDir: string(u.Data), Database: string(u.DB), Existing: true})
 	if err != nil {
 		return err
 	}
@@ -138,17 +140,23 @@ func writeUsersJSON(c *console, users []duly.User) error {
 // openData opens the data that config names, and says what to do where that fails.
 func openData(ctx context.Context, config duly.Config) (*duly.Server, error) {
 	server, err := duly.New(ctx, config)
-	if errors.Is(err, duly.ErrNoData) {
+	switch {
+	case err == nil:
+		return server, nil
+	case errors.Is(err, duly.ErrUnavailable):
+		return nil, fmt.Errorf("%w: see that the server runs, and that --db or DULY_DB names it", err)
+	case errors.Is(err, duly.ErrNoData) && config.Database != "":
+		return nil, fmt.Errorf("there is no data in the database: name that of the server with --db or DULY_DB, or begin with %q", "duly user add NAME")
+	case config.Database != "":
+		return nil, err
+	case errors.Is(err, duly.ErrNoData):
 		return nil, fmt.Errorf("there is no data in %s: name the folder of the server with --data or DULY_DATA, or begin with %s",
 			config.DataDir, command("duly user add NAME", dataFolder(config.DataDir)))
 	}
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		err = fmt.Errorf("%w: choose another one with --data, or let this account write to it", err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot use the data folder %s: %w", config.DataDir, err)
-	}
-	return server, nil
+	return nil, fmt.Errorf("cannot use the data folder %s: %w", config.DataDir, err)
 }
 
 // command is a command line to paste, on the folder of the data.

@@ -28,6 +28,15 @@ func (d *dataFolder) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// database names the database; empty means the one in the folder of the data.
+type database string
+
+// UnmarshalText leaves the check to the server's configuration.
+func (d *database) UnmarshalText(text []byte) error {
+	*d = database(text)
+	return duly.Config{Database: string(text)}.Validate()
+}
+
 // listenAddress is a host and a port to listen on.
 type listenAddress string
 

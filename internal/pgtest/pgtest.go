@@ -30,6 +30,7 @@ type server struct {
 	bin string
 	as  *syscall.SysProcAttr // the account that it runs as
 	in  io.Closer
+	end *exec.Cmd // the shell
 
 	prepare  sync.Once // makes the database duly, of which others are copies
 	prepared error
@@ -183,7 +184,7 @@ func start(settings ...string) (*server, error) {
 // run starts the server below a shell that stops it, and removes the folder, when
 // this process is gone.
 func (s *server) run(settings ...string) error {
-	const keeper = `"$@" >server.log 2>&1 & pid=$!; cat >/dev/null; kill -QUIT $pid; wait $pid; cd /; rm -rf "$OLDPWD"`
+	const keeper = `"$@" >server.log 2>&1 & pid=$!; cat >/dev/null; kill -QUIT $pid; wait $pid; [ -e keep ] || { cd /; rm -rf "$OLDPWD"; }`
 	arguments := append([]string{
 		"-c", keeper, "keeper", filepath.Join(s.bin, "postgres"), "-D", "data", "-k", s.dir,
 		"-c", "listen_addresses=", "-c", "max_connections=400", "-c", "shared_buffers=64MB", "-c", "autovacuum=off",
@@ -194,7 +195,7 @@ func (s *server) run(settings ...string) error {
 	if err != nil {
 		return err
 	}
-	s.in = in
+	s.in, s.end = in, keep
 	return keep.Start()
 }
 
@@ -249,4 +250,53 @@ func account(folder string) (*syscall.SysProcAttr, error) {
 		return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 	}
 	return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no account %s or %s to run it as", "postgres", "nobody")
+}
+
+// A Server is a PostgreSQL server of one test, which keeps its promises: what it
+// has committed survives Crash.
+type Server struct {
+	DSN string // of an empty database
+
+	t testing.TB
+	s *server
+}
+
+// Start starts a server, which is gone when the test ends.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	ours(t) // or skip
+	s, err := start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(filepath.Join(s.dir, "keep")); err != nil {
+			t.Error(err)
+		}
+		s.stop()
+	})
+	return &Server{DSN: s.dsn("postgres"), t: t, s: s}
+}
+
+// Crash ends the server as a failure of its machine's would: nothing is finished.
+func (s *Server) Crash() {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.s.dir, "keep"), nil, 0o600); err != nil {
+		s.t.Error(err)
+	}
+	s.s.stop()
+}
+
+// Restart starts the server after Crash.
+func (s *Server) Restart() {
+	s.t.Helper()
+	if err := errors.Join(s.s.run(), s.s.wait()); err != nil {
+		s.t.Error(err)
+	}
+}
+
+// stop ends the shell, which ends the server at once.
+func (s *server) stop() {
+	s.in.Close()
+	_ = s.end.Wait() // its status is that of its last command
 }

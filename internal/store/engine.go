@@ -85,25 +85,29 @@ func protect(s session, fn func(session) error) (err error) {
 
 // openEngine opens the database that a DSN names.
 func openEngine(ctx context.Context, dsn string) (engine, error) {
-	if isPostgres(dsn) {
+	if IsPostgres(dsn) {
 		return openPostgres(ctx, dsn)
 	}
 	return openSQLite(ctx, strings.TrimPrefix(dsn, "sqlite:"))
 }
 
-// isPostgres says whether a DSN names a PostgreSQL database.
-func isPostgres(dsn string) bool {
+// IsPostgres says whether a DSN names a PostgreSQL database.
+func IsPostgres(dsn string) bool {
 	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
 }
 
 // CheckDSN says what is wrong with the name of a database, without connecting to
 // it. Passwords are not part of the error.
 func CheckDSN(dsn string) error {
-	if isPostgres(dsn) {
+	if IsPostgres(dsn) {
 		_, err := parsePostgres(dsn)
 		return err
 	}
-	if scheme, _, ok := strings.Cut(dsn, "://"); ok {
+	scheme, _, ok := strings.Cut(dsn, "://")
+	if strings.HasPrefix(dsn, "postgres:") || strings.HasPrefix(dsn, "postgresql:") {
+		return errNoAddress
+	}
+	if ok {
 		return fmt.Errorf("a database cannot have the scheme %q: use sqlite:PATH or postgres://USER@HOST/NAME", scheme)
 	}
 	if strings.TrimPrefix(dsn, "sqlite:") == "" {

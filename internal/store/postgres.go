@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -35,14 +36,20 @@ type pgEngine struct {
 	texts map[string]string // statements with $1 for ?
 }
 
-// parsePostgres reads a DSN. What is wrong with it is not told in detail, because
-// a password could be part of that.
+// errNoAddress tells no details, because a password could be part of them.
+var errNoAddress = errors.New("the address of the database makes no sense: use postgres://USER:PASSWORD@HOST:PORT/NAME, with what is special in the password as %XX, and after a ? parameters that PostgreSQL knows, such as sslmode=verify-full")
+
+// parsePostgres reads a DSN.
 func parsePostgres(dsn string) (*pgxpool.Config, error) {
+	u, err := url.Parse(dsn)
+	if err != nil || strings.Contains(u.Path, "@") { // pgx is not as strict, and would take a part of a password for a name
+		return nil, errNoAddress
+	}
 	c, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
-		return nil, errors.New("the address of the database makes no sense: use postgres://USER:PASSWORD@HOST:PORT/NAME, with what is special in the password as %XX, and after a ? parameters that PostgreSQL knows, such as sslmode=verify-full")
+		return nil, errNoAddress
 	}
-	if u, err := url.Parse(dsn); err == nil && !u.Query().Has("pool_max_conns") {
+	if !u.Query().Has("pool_max_conns") {
 		c.MaxConns = pgMaxConns
 	}
 	c.ConnConfig.ConnectTimeout = pgCallTimeout
@@ -64,7 +71,7 @@ func parsePostgres(dsn string) (*pgxpool.Config, error) {
 
 // withoutPassword is a DSN that may be shown.
 func withoutPassword(dsn string) string {
-	if !isPostgres(dsn) {
+	if !IsPostgres(dsn) {
 		return dsn
 	}
 	c, err := parsePostgres(dsn)
@@ -148,7 +155,7 @@ func (e *pgEngine) with(ctx context.Context, fn func(*pgSession) error) error {
 		if e.closed.Load() {
 			return ErrClosed
 		}
-		return &lostError{err}
+		return &lostError{connectCause(err)}
 	}
 	s := &pgSession{ctx: ctx, engine: e, conn: c.Conn(), version: -1}
 	err = fn(s)
@@ -167,6 +174,21 @@ func (e *pgEngine) with(ctx context.Context, fn func(*pgSession) error) error {
 			}
 			c.Release()
 		}()
+	}
+	return err
+}
+
+// connectCause is the reason why a connection was not made, in a line: pgx lists
+// every attempt, with TLS and without.
+func connectCause(err error) error {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return e
 	}
 	return err
 }

@@ -126,13 +126,18 @@ const tasksPath = "/v1.0/me/todo/lists/Tasks/tasks"
 // A caller sends requests of one user to a server on a real, durable database.
 type caller struct {
 	tb     testing.TB
-	server *duly.Server
+	server http.Handler
 	token  string
 }
 
 func newCaller(tb testing.TB) *caller {
 	tb.Helper()
-	s, err := duly.New(tb.Context(), duly.Config{DataDir: tb.TempDir()})
+	return newCallerOf(tb, duly.Config{DataDir: tb.TempDir()})
+}
+
+func newCallerOf(tb testing.TB, config duly.Config) *caller {
+	tb.Helper()
+	s, err := duly.New(tb.Context(), config)
 	if err != nil {
 		tb.Fatal(err)
 	}

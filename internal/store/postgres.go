@@ -169,7 +169,7 @@ func (e *pgEngine) with(ctx context.Context, fn func(*pgSession) error) error {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pgCallTimeout)
 			defer cancel()
-			if _, err := s.conn.Exec(ctx, `ROLLBACK`); err != nil {
+			if _, err := s.conn.PgConn().Exec(ctx, `ROLLBACK`).ReadAll(); err != nil {
 				_ = s.conn.Close(ctx) // which rolls back as well
 			}
 			c.Release()

@@ -32,16 +32,14 @@ const chunk = 500
 // QueryTasks returns the tasks that q asks for, with their children. The error is
 // todo.ErrNotFound where the list is gone.
 func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
-	if q.List != "" {
-		if _, err := tx.List(q.List); err != nil {
-			return nil, err
-		}
-	}
 	where, rest := compileFilter(tx.dialect(), q.Filter)
 	order := newTaskOrder(tx.dialect(), q.OrderBy)
 	order.ranked = q.Search != nil && len(q.OrderBy) == 0
 	if rest == nil {
 		rows, err := tx.queryRows(q, where, order, q.After, q.Limit, q.Skip)
+		if err == nil && len(rows) == 0 {
+			err = tx.checkList(q.List)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -51,6 +49,9 @@ func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
 	after, skip := q.After, q.Skip
 	for seen := 0; ; {
 		rows, err := tx.queryRows(q, where, order, after, chunk, seen)
+		if err == nil && len(rows) == 0 {
+			err = tx.checkList(q.List)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -112,15 +113,23 @@ func (tx *Tx) CountTasks(q TaskQuery) (n int, err error) {
 			q.After = CursorOf(&tasks[chunk-1], q.OrderBy)
 		}
 	}
-	if q.List != "" {
-		if _, err := tx.List(q.List); err != nil {
-			return 0, err
-		}
-	}
 	from, args := tx.from(q)
 	err = tx.conn.query(`SELECT count(*) FROM `+from+` AND `+where.sql,
 		func(r *row) error { n = int(r.int()); return nil }, append(args, where.args...)...)
+	if err == nil && n == 0 {
+		err = tx.checkList(q.List)
+	}
 	return n, err
+}
+
+// checkList returns todo.ErrNotFound for a list that is gone. It is asked where
+// nothing was found: what was found is in a list that exists.
+func (tx *Tx) checkList(list string) error {
+	if list == "" {
+		return nil
+	}
+	_, err := tx.List(list)
+	return err
 }
 
 // from is what a query reads, with the conditions that keep it in the mailbox,

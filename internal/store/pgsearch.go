@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -164,11 +165,11 @@ func wordsOf(text string) (words []string) {
 	for _, r := range text {
 		switch {
 		case unicode.IsLetter(r), unicode.IsNumber(r), unicode.Is(unicode.Co, r):
-			plain := []rune(odata.Fold(string(withoutMarks(r))))
-			if size += len(string(plain)); size <= maxLexeme {
-				word = append(word, plain...)
+			plain := plainLetter(r)
+			if size += utf8.RuneLen(plain); size <= maxLexeme {
+				word = append(word, plain)
 			}
-		case len(word) > 0 && unicode.Is(unicode.Mn, r): // of the letter before
+		case len(word) > 0 && r >= 0x300 && r <= 0x331: // a mark on the letter before
 		default:
 			end()
 		}
@@ -177,16 +178,18 @@ func wordsOf(text string) (words []string) {
 	return words
 }
 
-// withoutMarks is a letter of an alphabet without its accents.
-func withoutMarks(r rune) rune {
-	if r < 0xc0 || !unicode.In(r, unicode.Latin, unicode.Greek, unicode.Cyrillic) {
-		return r
+// plainLetter is a letter in lower case; a Latin one, without its accents.
+func plainLetter(r rune) rune {
+	if r < utf8.RuneSelf {
+		return unicode.ToLower(r)
 	}
-	decomposed := []rune(norm.NFD.String(string(r)))
-	for _, mark := range decomposed[1:] {
-		if !unicode.Is(unicode.Mn, mark) {
-			return r
+	if unicode.Is(unicode.Latin, r) {
+		if base := norm.NFD.String(string(r))[0]; base < utf8.RuneSelf {
+			return unicode.ToLower(rune(base))
 		}
 	}
-	return decomposed[0]
+	if r == 'ı' {
+		return r
+	}
+	return unicode.ToLower(unicode.ToUpper(r)) // a final sigma is a sigma
 }

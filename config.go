@@ -131,6 +131,13 @@ func (c *Config) postgres(ctx context.Context) error {
 	if err == nil && !has {
 		err = fmt.Errorf("%w in the database", ErrNoData)
 	}
+	if err != nil || c.DataDir == "" {
+		return err
+	}
+	_, err = os.Stat(filepath.Join(c.DataDir, "issuer.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w in %s", ErrNoData, c.DataDir)
+	}
 	return err
 }
 

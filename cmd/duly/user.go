@@ -146,7 +146,7 @@ func openData(ctx context.Context, config duly.Config) (*duly.Server, error) {
 	case errors.Is(err, duly.ErrUnavailable):
 		return nil, fmt.Errorf("%w: see that the server runs, and that --db or DULY_DB names it", err)
 	case errors.Is(err, duly.ErrNoData) && config.Database != "":
-		return nil, fmt.Errorf("there is no data in the database: name that of the server with --db or DULY_DB, or begin with %q", "duly user add NAME")
+		return nil, fmt.Errorf("%w: name the server's database with --db or DULY_DB and its folder with --data or DULY_DATA, or begin with %q", err, "duly user add NAME")
 	case config.Database != "":
 		return nil, err
 	case errors.Is(err, duly.ErrNoData):

@@ -8,6 +8,8 @@ import (
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/duly-todo/duly/internal/pgtest"
 )
 
 func TestNumbered(t *testing.T) {
@@ -103,4 +105,36 @@ func TestSameWords(t *testing.T) {
 		}
 	}
 	t.Logf("%d letters and %d random texts have the same words", letters, len(texts)-letters)
+}
+
+// TestValues sends values to the databases and reads them back.
+func TestValues(t *testing.T) {
+	t.Parallel()
+	for name, dsn := range map[string]func() string{"SQLite": func() string { return Memory }, "PostgreSQL": func() string { return pgtest.DSN(t) }} {
+		db, err := Open(t.Context(), dsn(), time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bytesType := map[string]string{"SQLite": "BLOB", "PostgreSQL": "BYTEA"}[name]
+		q := `SELECT CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS ` + bytesType + `), CAST(? AS TEXT), '?', CAST(? AS SMALLINT)`
+		for _, s := range []string{"", "a", "\x00", "a\x00b\x00", "\u00e4\U0001f600", "\ufffe\uffff", "'?\\"} {
+			err = db.View(t.Context(), "", func(tx *Tx) error {
+				return tx.conn.query(q, func(r *row) error {
+					if n, text, b := r.int(), r.text(), r.bytes(nil); n != -1<<63 || text != s || string(b) != s {
+						t.Errorf("%s: %q comes back as %d, %q, %q", name, s, n, text, b)
+					}
+					if isNull, literal, small := r.null(), r.text(), r.int(); !isNull || literal != "?" || small != -3 {
+						t.Errorf("%s: null is %v, the literal %q, the small number %d", name, isNull, literal, small)
+					}
+					return nil
+				}, integer(-1<<63), text(s), blob([]byte(s)), null(), integer(-3))
+			})
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }

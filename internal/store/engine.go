@@ -35,6 +35,10 @@ type session interface {
 	// exec runs a statement that gives no rows. Its error may also be that of a
 	// later statement, or of the transaction.
 	exec(q string, args ...value) error
+	// lockCommon makes all other transactions that call it wait for the end of this
+	// one. It comes before reading what belongs to no mailbox, such as the names of
+	// users, in order to write it; updates without a mailbox begin with it.
+	lockCommon() error
 	// nextVersion takes the next version of the mailbox of as; it is -1 where there
 	// is no such mailbox. at is the time of the transaction.
 	nextVersion(as As, at time.Time) (int64, error)

@@ -51,7 +51,9 @@ func (s *pgSession) migrateFrom(names []string) error {
 	s.queue(`SET LOCAL statement_timeout = 0`)
 	s.queue(`SET LOCAL lock_timeout = 0`)
 	s.queue(`CREATE TABLE IF NOT EXISTS schema_version (one SMALLINT PRIMARY KEY, version INTEGER NOT NULL)`)
-	if err := s.flush(s.ctx); err != nil {
+	if err := s.flush(s.ctx); sqlState(err) == "23505" {
+		return fmt.Errorf("%w: %w", errNotCommitted, err) // another process has just made it
+	} else if err != nil {
 		return err
 	}
 	s.queue(`INSERT INTO schema_version (one, version) VALUES (1, 0) ON CONFLICT (one) DO NOTHING`)

@@ -25,6 +25,7 @@ type pgSession struct {
 	batch   pgx.Batch // what goes with the next round trip
 	prelude int       // statements of the batch that only begin; 0 once they are sent
 	failed  error     // the first error of a statement
+	reads   bool      // and does not write
 
 	user    string // of the mailbox that is locked
 	version int64  // its version; -1: not known, or no such mailbox
@@ -41,6 +42,8 @@ func (s *pgSession) queue(q string, args ...value) *pgx.QueuedQuery {
 			arguments[i] = a.i
 		case 2:
 			arguments[i] = encodeText(a.s)
+		case 3:
+			arguments[i] = append([]byte{}, a.b...) // the caller's may change before they are sent; and nil would be NULL
 		}
 	}
 	return s.batch.Queue(s.engine.numbered(q), arguments...)
@@ -95,6 +98,14 @@ func (s *pgSession) queryAll(statements []statement) error {
 func (s *pgSession) exec(q string, args ...value) error {
 	s.queue(q, args...)
 	return s.failed
+}
+
+// lockCommon locks the only row that is always there.
+func (s *pgSession) lockCommon() error {
+	if s.reads {
+		return nil
+	}
+	return s.exec(`SELECT 1 FROM schema_version WHERE one = 1 FOR UPDATE`)
 }
 
 // nextVersion knows the version once the mailbox is locked, and needs no answer.

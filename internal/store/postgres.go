@@ -119,9 +119,12 @@ func (e *pgEngine) update(ctx context.Context, as As, fn func(session) error) er
 		return e.with(ctx, func(s *pgSession) error {
 			s.user = as.User
 			s.queue(`BEGIN ISOLATION LEVEL READ COMMITTED`)
-			// The mutex of the mailbox, and its version.
-			s.queueQuery(`SELECT version FROM users WHERE user_id = ? FOR UPDATE`,
-				func(r *row) error { s.version = r.int(); return nil }, text(as.User))
+			if as.User == "" {
+				_ = s.lockCommon() // which only queues
+			} else { // the mutex of the mailbox, and its version
+				s.queueQuery(`SELECT version FROM users WHERE user_id = ? FOR UPDATE`,
+					func(r *row) error { s.version = r.int(); return nil }, text(as.User))
+			}
 			s.prelude = len(s.batch.QueuedQueries)
 			if err := protect(s, fn); err != nil {
 				return err
@@ -134,6 +137,7 @@ func (e *pgEngine) update(ctx context.Context, as As, fn func(session) error) er
 func (e *pgEngine) view(ctx context.Context, lone bool, fn func(session) error) error {
 	return e.retry(ctx, func() error {
 		return e.with(ctx, func(s *pgSession) error {
+			s.reads = true
 			if !lone {
 				s.queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`)
 			}
@@ -252,8 +256,7 @@ func mayRetry(err error) bool {
 	switch code := sqlState(err); code {
 	case "40001", "40P01", // serialization, deadlock
 		"55P03",                            // the lock was not had in time
-		"57P01", "57P02", "57P03", "53300", // the server stops or starts, or has too many connections
-		"23505": // another one wrote the same key first: now it is there to be seen
+		"57P01", "57P02", "57P03", "53300": // the server stops or starts, or has too many connections
 		return true
 	case "XX000": // of Citus
 		return strings.Contains(err.Error(), "could not commit transaction for shard")
@@ -269,7 +272,7 @@ func mayRetry(err error) bool {
 func isBusy(err error) bool {
 	code := sqlState(err)
 	return code == "57014" || errors.Is(err, errNotCommitted) || errors.Is(err, context.DeadlineExceeded) || // timeouts
-		code != "23505" && code != "" && mayRetry(err) ||
+		code != "" && mayRetry(err) ||
 		strings.HasPrefix(code, "53") // out of memory, disk or connections
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -242,14 +243,16 @@ func (c *conn) rollback() error {
 
 // value is a parameter of a statement.
 type value struct {
-	kind byte // 0 null, 1 integer, 2 text
+	kind byte // 0 null, 1 integer, 2 text, 3 bytes
 	i    int64
 	s    string
+	b    []byte
 }
 
 func null() value           { return value{} }
 func integer(i int64) value { return value{kind: 1, i: i} }
 func text(s string) value   { return value{kind: 2, s: s} }
+func blob(b []byte) value   { return value{kind: 3, b: b} }
 
 // row reads the columns of a result from left to right.
 type row struct {
@@ -259,6 +262,14 @@ type row struct {
 
 func (r *row) int() int64   { r.next++; return r.stmt.ColumnInt64(r.next - 1) }
 func (r *row) text() string { r.next++; return r.stmt.ColumnText(r.next - 1) }
+
+// bytes reads a column into the room of b.
+func (r *row) bytes(b []byte) []byte {
+	r.next++
+	n := r.stmt.ColumnLen(r.next - 1)
+	b = slices.Grow(b[:0], n)[:n]
+	return b[:r.stmt.ColumnBytes(r.next-1, b)]
+}
 
 // null says whether the next column is null, and passes over it if so.
 func (r *row) null() bool {
@@ -283,6 +294,8 @@ func (c *conn) query(q string, each func(*row) error, args ...value) error {
 			stmt.BindInt64(i+1, a.i)
 		case 2:
 			stmt.BindText(i+1, a.s)
+		case 3:
+			stmt.BindBytes(i+1, a.b) // which copies them
 		}
 	}
 	r := row{stmt: stmt}
@@ -306,6 +319,8 @@ func (c *conn) queryAll(statements []statement) error {
 	}
 	return nil
 }
+
+func (c *conn) lockCommon() error { return nil } // there is one writer
 
 func (c *conn) nextVersion(as As, _ time.Time) (int64, error) { return takeVersion(c, as.User) }
 

@@ -26,6 +26,9 @@ func scanUser(r *row) todo.User {
 // of the kind todo.Conflict when the principal name is taken.
 func (db *DB) AddUser(ctx context.Context, u todo.User, app string) error {
 	return db.Update(ctx, As{User: u.ID, App: app}, func(tx *Tx) error {
+		if err := tx.conn.lockCommon(); err != nil {
+			return err
+		}
 		if other, err := tx.userID(u.UserPrincipalName); err != nil {
 			return err
 		} else if other != "" {

@@ -253,6 +253,9 @@ func mayRetry(err error) bool {
 	if isUncertain(err) || errors.Is(err, context.DeadlineExceeded) {
 		return false
 	}
+	if errors.Is(err, errNotCommitted) {
+		return true
+	}
 	switch code := sqlState(err); code {
 	case "40001", "40P01", // serialization, deadlock
 		"55P03",                            // the lock was not had in time
@@ -261,7 +264,7 @@ func mayRetry(err error) bool {
 	case "XX000": // of Citus
 		return strings.Contains(err.Error(), "could not commit transaction for shard")
 	case "":
-		return errors.Is(err, errNotCommitted) || isLost(err)
+		return isLost(err)
 	default:
 		return strings.HasPrefix(code, "08")
 	}

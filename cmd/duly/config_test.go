@@ -49,7 +49,7 @@ func TestPrecedence(t *testing.T) {
 // A mistake in the file is one line that names the file and the key.
 func TestConfigFileErrors(t *testing.T) {
 	t.Parallel()
-	const keys = "base-url, data, dev, expires, listen, log-format, log-level, profile, scope, trusted-proxy, user"
+	const keys = "base-url, data, db, dev, expires, listen, log-format, log-level, profile, scope, trusted-proxy, user"
 	for _, tt := range []struct{ name, file, want string }{
 		{"unknown key", `{"lisen": ":1"}`, `duly.json: unknown key "lisen": the keys are ` + keys},
 		{"key in capitals", `{"Data": "d"}`, `duly.json: unknown key "Data": the keys are ` + keys},

@@ -26,7 +26,7 @@ func TestPostgres(t *testing.T) {
 // PostgreSQL's, elsewhere the default.
 func database(t testing.TB) string {
 	t.Helper()
-	if !strings.HasPrefix(t.Name(), "TestPostgres/") {
+	if !onPostgres(t) {
 		return ""
 	}
 	return pgtest.Lend(t, func(dsn string) error {
@@ -37,3 +37,5 @@ func database(t testing.TB) string {
 		return s.Close()
 	})
 }
+
+func onPostgres(t testing.TB) bool { return strings.HasPrefix(t.Name(), "TestPostgres/") }

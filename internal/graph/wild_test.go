@@ -75,6 +75,10 @@ func testWild(t *testing.T) {
 			refused.checkRefused(c, a, reason)
 		}
 		for profile, count := range counts {
+			if profile == "strict" && onPostgres(t) {
+				count.add("not sent: profiles make no difference to the database")
+				continue
+			}
 			if reason != "" {
 				count.add("not served yet: " + reason)
 				continue
@@ -87,7 +91,7 @@ func testWild(t *testing.T) {
 		}
 	}
 	for _, f := range refusals() {
-		if !used[f] {
+		if !used[f] && !onPostgres(t) {
 			t.Errorf("nothing is refused for %q", f.part)
 		}
 	}

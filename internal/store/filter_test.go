@@ -68,7 +68,7 @@ func TestFiltersAgree(t *testing.T) {
 }
 
 func testFiltersAgree(t *testing.T, db *store.DB) {
-	const filters = 800
+	filters := fewer(t, 800, 400)
 	as, list := addUser(t, db, "adele")
 	r := rand.New(rand.NewPCG(20, 26))
 	tasks := nastyTasks(t, db, as, list, r, 80)
@@ -101,7 +101,7 @@ func testFiltersAgree(t *testing.T, db *store.DB) {
 		}
 		selected += len(want)
 	}
-	t.Logf("%d filters over %d tasks agree; %d are SQL as a whole; %.1f tasks selected on average", filters, len(tasks), compiled, float64(selected)/filters)
+	t.Logf("%d filters over %d tasks agree; %d are SQL as a whole; %.1f tasks selected on average", filters, len(tasks), compiled, float64(selected)/float64(filters))
 	if compiled < filters/20 {
 		t.Errorf("only %d of %d filters were SQL as a whole", compiled, filters)
 	}
@@ -126,7 +126,7 @@ func testOrdersAndPages(t *testing.T, db *store.DB) {
 	r := rand.New(rand.NewPCG(3, 3))
 	nastyTasks(t, db, as, list, r, 60)
 	keys := strings.Fields("title status importance isReminderOn createdDateTime lastModifiedDateTime dueDateTime/dateTime startDateTime/dateTime completedDateTime/dateTime reminderDateTime/dateTime body/content body/contentType hasAttachments id dueDateTime/timeZone")
-	for range 300 {
+	for range fewer(t, 300, 100) {
 		var parts []string
 		for range 1 + r.IntN(3) {
 			parts = append(parts, keys[r.IntN(len(keys))]+[]string{"", " asc", " desc"}[r.IntN(3)])

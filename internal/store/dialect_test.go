@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -135,6 +136,61 @@ func TestValues(t *testing.T) {
 		}
 		if err := db.Close(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestFailedStatements makes statements that PostgreSQL refuses, or does not end in
+// time, before and after others: the error is PostgreSQL's, nothing is kept, and
+// the connection is good for the next transaction.
+func TestFailedStatements(t *testing.T) {
+	t.Parallel()
+	db, err := Open(t.Context(), pgtest.DSN(t)+"&pool_max_conns=1&statement_timeout=300", time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	nothing := func(*row) error { return nil }
+	insert := func(tx *Tx) error {
+		return tx.conn.exec(`INSERT INTO login_names (login_name, user_id) VALUES (?, ?)`, text("x"), text("y"))
+	}
+	for name, c := range map[string]struct {
+		fail        func(tx *Tx) error
+		want        string
+		unavailable bool
+	}{
+		"a query":        {func(tx *Tx) error { return tx.conn.query(`SELECT 1 / CAST(? AS BIGINT)`, nothing, integer(0)) }, "22012", false},
+		"a syntax error": {func(tx *Tx) error { return tx.conn.query(`SELECT FROM WHERE`, nothing) }, "42601", false},
+		"a statement": {func(tx *Tx) error {
+			return tx.conn.exec(`DELETE FROM users WHERE version = 1 / CAST(? AS BIGINT)`, integer(0))
+		}, "22012", false},
+		"the second of three": {func(tx *Tx) error {
+			return tx.conn.queryAll([]statement{{`SELECT 1`, nothing, nil}, {`SELECT 1 / CAST(? AS BIGINT)`, nothing, []value{integer(0)}}, {`SELECT 2`, nothing, nil}})
+		}, "22012", false},
+		"an error ignored": {func(tx *Tx) error { _ = tx.conn.query(`SELECT 1 / CAST(? AS BIGINT)`, nothing, integer(0)); return nil }, "22012", false},
+		"too slow":         {func(tx *Tx) error { return tx.conn.query(`SELECT CAST(pg_sleep(5) AS TEXT)`, nothing) }, "57014", true},
+	} {
+		err := db.Update(t.Context(), As{User: "u"}, func(tx *Tx) error {
+			if err := insert(tx); err != nil {
+				return err
+			}
+			if err := c.fail(tx); err != nil {
+				return err
+			}
+			return insert(tx)
+		})
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "panic") || errors.Is(err, ErrUnavailable) != c.unavailable {
+			t.Errorf("%s: Update gives %v, want %s", name, err, c.want)
+		}
+		err = db.View(t.Context(), "u", func(tx *Tx) error {
+			n := int64(-1)
+			if err := tx.conn.query(`SELECT count(*) FROM login_names`, func(r *row) error { n = r.int(); return nil }); err != nil || n != 0 {
+				t.Errorf("%s: afterwards there are %d rows, %v", name, n, err)
+			}
+			return c.fail(tx)
+		})
+		if name != "an error ignored" && name != "a statement" && (err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, ErrUnavailable) != c.unavailable) {
+			t.Errorf("%s: View gives %v, want %s", name, err, c.want)
 		}
 	}
 }

@@ -52,6 +52,9 @@ func (s *pgSession) queue(q string, args ...value) *pgx.QueuedQuery {
 // queueQuery is queue with a function for the rows.
 func (s *pgSession) queueQuery(q string, each func(*row) error, args ...value) {
 	s.queue(q, args...).Query(func(rows pgx.Rows) error {
+		if err := rows.Err(); err != nil {
+			return err // and there are no columns to ask for
+		}
 		result := pgRow{fields: rows.FieldDescriptions(), types: s.conn.TypeMap()}
 		r := row{stmt: &result}
 		for rows.Next() {

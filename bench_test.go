@@ -126,16 +126,17 @@ const tasksPath = "/v1.0/me/todo/lists/Tasks/tasks"
 // A caller sends requests of one user to a server on a real, durable database.
 type caller struct {
 	tb     testing.TB
-	server http.Handler
+	server http.Handler // a *duly.Server, or some behind one address
 	token  string
 }
 
 func newCaller(tb testing.TB) *caller {
 	tb.Helper()
-	return newCallerOf(tb, duly.Config{DataDir: tb.TempDir()})
+	return newCallerWith(tb, duly.Config{DataDir: tb.TempDir()})
 }
 
-func newCallerOf(tb testing.TB, config duly.Config) *caller {
+// newCallerWith makes a server with a configuration, and a user who calls it.
+func newCallerWith(tb testing.TB, config duly.Config) *caller {
 	tb.Helper()
 	s, err := duly.New(tb.Context(), config)
 	if err != nil {
@@ -146,7 +147,14 @@ func newCallerOf(tb testing.TB, config duly.Config) *caller {
 			tb.Error(err)
 		}
 	})
-	u, err := s.AddUser(tb.Context(), duly.User{UserPrincipalName: "adele@example.org"})
+	return (&caller{server: s}).as(tb, "adele@example.org")
+}
+
+// as makes another user of the same server.
+func (c *caller) as(tb testing.TB, name string) *caller {
+	tb.Helper()
+	s := c.server.(*duly.Server)
+	u, err := s.AddUser(tb.Context(), duly.User{UserPrincipalName: name})
 	if err != nil {
 		tb.Fatal(err)
 	}

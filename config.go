@@ -16,6 +16,7 @@ import (
 
 	"github.com/duly-todo/duly/internal/graph"
 	"github.com/duly-todo/duly/internal/store"
+	"github.com/duly-todo/duly/internal/webhook"
 )
 
 // Config says how to run a [Server]. Its zero value keeps everything in memory.
@@ -36,6 +37,15 @@ type Config struct {
 	// of making some.
 	Existing bool
 
+	// Beside makes a Server for administration, beside one that may serve the same
+	// DataDir meanwhile: it sends no notifications. Without it, [New] fails with
+	// [ErrInUse] where another Server has DataDir, and with an error that says what
+	// to do where a look of at most a second finds damage in the database.
+	Beside bool
+
+	// Metrics has requests and transactions counted, for [Server.AdminHandler].
+	Metrics bool
+
 	// BaseURL is the scheme and host that links in answers begin with, such as
 	// "https://todo.example.org". Empty means those that each client used.
 	BaseURL string
@@ -49,6 +59,16 @@ type Config struct {
 	// Empty means friendly.
 	Profile string
 
+	// WebhookAllow are the hosts, by name or address, and the ranges of addresses
+	// that notification URLs may lead to beyond public addresses over https. A
+	// host that is listed may also be spoken to over plain http. Requests to them
+	// come from this server, and any caller with a token can ask for them.
+	WebhookAllow []string
+	// DevUser is the principal name of a user whom the sign-in page offers to be by
+	// one click, without a password, to requests that come from this machine and
+	// name it. Empty means nobody, as it should be outside of development.
+	DevUser string
+
 	// Now tells the time; time.Now if nil.
 	Now func() time.Time
 
@@ -61,12 +81,12 @@ var ErrNoData = errors.New("there is no data of Duly's")
 
 // Validate says what is wrong with the values of c. It touches no files.
 func (c Config) Validate() error {
-	_, err := c.check()
+	_, _, err := c.check()
 	return err
 }
 
 // check completes c and says what is wrong with it.
-func (c *Config) check() (graph.Profile, error) {
+func (c *Config) check() (profile graph.Profile, allow webhook.Allow, err error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -76,15 +96,23 @@ func (c *Config) check() (graph.Profile, error) {
 	if c.BaseURL != "" {
 		u, err := url.Parse(c.BaseURL)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-			return graph.Profile{}, fmt.Errorf("the base URL %q must be a scheme and a host, such as https://todo.example.org", c.BaseURL)
+			return profile, allow, fmt.Errorf("the base URL %q must be a scheme and a host, such as https://todo.example.org", c.BaseURL)
+		}
+		// MSAL for Go finds the endpoint for devices by replacing "token" in that for tokens.
+		if strings.Contains(strings.ToLower(u.Host), "token") {
+			return profile, allow, fmt.Errorf("the host of the base URL %q must not contain the word token, on which Microsoft's client libraries stumble: choose another name", c.BaseURL)
 		}
 	}
 	if c.Database != "" {
 		if err := store.CheckDSN(c.Database); err != nil {
-			return graph.Profile{}, err
+			return profile, allow, err
 		}
 	}
-	return graph.ParseProfile(c.Profile)
+	if allow, err = webhook.ParseAllow(c.WebhookAllow); err != nil {
+		return profile, allow, err
+	}
+	profile, err = graph.ParseProfile(c.Profile)
+	return profile, allow, err
 }
 
 // database names the database. It makes the folder of the data, and the file where
@@ -96,7 +124,7 @@ func (c *Config) database(ctx context.Context) (string, error) {
 	if store.IsPostgres(c.Database) {
 		return c.Database, c.postgres(ctx)
 	}
-	path := cmp.Or(strings.TrimPrefix(c.Database, "sqlite:"), filepath.Join(c.DataDir, "duly.db"))
+	path := cmp.Or(strings.TrimPrefix(c.Database, "sqlite:"), filepath.Join(c.DataDir, databaseName))
 	if path == store.Memory {
 		return path, nil
 	}

@@ -1,7 +1,7 @@
 // Package duly is a To Do server that speaks Microsoft Graph, as a Go value.
 //
-// [New] opens a server; it is an [http.Handler] for the paths below /v1.0 and
-// /beta, and [Server.Serve] runs it on a listener. Package todotest starts one
+// [New] opens a server; it is an [http.Handler] for the API below /v1.0 and /beta
+// and for the sign-in beside it, and [Server.Serve] runs it on a listener. Package todotest starts one
 // inside a test.
 package duly
 
@@ -11,28 +11,44 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/duly-todo/duly/internal/auth"
 	"github.com/duly-todo/duly/internal/graph"
 	"github.com/duly-todo/duly/internal/store"
 	"github.com/duly-todo/duly/internal/todo"
+	"github.com/duly-todo/duly/internal/webhook"
 )
 
 // Server is a running To Do service. Its methods may be called from many goroutines.
 type Server struct {
-	db    *store.DB
-	keys  *auth.Keys
-	graph *graph.Server
-	log   *slog.Logger
-	now   func() time.Time
+	db     *store.DB
+	keys   *auth.Keys
+	graph  *graph.Server
+	issuer *auth.Issuer
+	log    *slog.Logger
+	now    func() time.Time
+
+	stop     context.CancelFunc // of the sender of notifications
+	stopped  chan struct{}      // closed when it has
+	metrics  *metrics           // nil: nothing is counted
+	ready    readiness
+	stopping atomic.Bool
+	release  func() error // gives the data folder free
+
+	closing sync.Once
+	closed  error // what came of closing
 }
 
 // New opens the data that c names, brings its schema up to date, and returns a
 // server for it. The caller must Close it. The error is [ErrNoData] where
 // c.Existing asks for data and there is none.
-func New(ctx context.Context, c Config) (*Server, error) {
-	profile, err := c.check()
+func New(ctx context.Context, c Config) (_ *Server, err error) {
+	profile, allow, err := c.check()
 	if err != nil {
 		return nil, err
 	}
@@ -40,6 +56,15 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	release, err := c.claim(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, release())
+		}
+	}()
 	keys, err := openKeys(c.DataDir)
 	if err != nil {
 		return nil, err
@@ -48,17 +73,44 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	pushKey, err := keys.WebPushKey()
+	if err != nil {
+		return nil, err
+	}
 	db, err := store.Open(ctx, path, c.Now)
 	if err != nil {
 		return nil, err
 	}
-	return &Server{
-		db: db, keys: keys, log: c.Log, now: c.Now,
-		graph: graph.New(graph.Options{
-			DB: db, Verifier: auth.NewVerifier(keys, db.UserExists, c.Now), Secret: secret, Log: c.Log, Now: c.Now,
-			Profile: profile, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies,
-		}),
-	}, nil
+	verifier := auth.NewVerifier(keys, db.UserExists, c.Now)
+	verifier.Serving(c.BaseURL, db)
+	issuer, err := auth.NewIssuer(auth.IssuerOptions{
+		DB: db, Keys: keys, Verifier: verifier, Now: c.Now, Log: c.Log, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies, DevUser: c.DevUser,
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	hooks := webhook.NewClient(webhook.ClientOptions{Allow: allow})
+	sender := webhook.NewSender(webhook.Options{DB: db, Client: hooks, TenantID: keys.Tenant(), Log: c.Log, Now: c.Now})
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s := &Server{db: db, keys: keys, issuer: issuer, log: c.Log, now: c.Now, release: release, stop: stop, stopped: make(chan struct{})}
+	options := graph.Options{
+		DB: db, Verifier: verifier, Secret: secret, Log: c.Log, Now: c.Now,
+		Profile: profile, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies,
+		Webhook: hooks, WebPushKey: pushKey,
+	}
+	if c.Metrics {
+		s.metrics = newMetrics()
+		s.metrics.watch(db)
+		options.Observe = s.metrics.route
+	}
+	s.graph = graph.New(options)
+	go func() {
+		defer close(s.stopped)
+		if !c.Beside {
+			sender.Run(run)
+		}
+	}()
+	return s, nil
 }
 
 // openKeys loads the keys of a data folder, or makes some in memory.
@@ -69,11 +121,49 @@ func openKeys(dataDir string) (*auth.Keys, error) {
 	return auth.OpenKeys(dataDir)
 }
 
-// ServeHTTP answers a request of the API.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.graph.ServeHTTP(w, r) }
+// ServeHTTP answers a request of the API, of sign-in or for a token, and of a
+// supervisor for /healthz and /readyz. What none of them knows is the API's to
+// refuse.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.TLS != nil && ownsHost(r.Host) {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	if r.URL.Path == healthPath || r.URL.Path == readyPath {
+		s.serveHealth(w, r)
+		return
+	}
+	if s.metrics != nil {
+		s.metrics.inFlight.Inc()
+		defer s.metrics.inFlight.Dec()
+	}
+	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if !strings.EqualFold(first, "v1.0") && !strings.EqualFold(first, "beta") && s.issuer.Serves(r) {
+		s.issuer.ServeHTTP(w, r)
+		return
+	}
+	s.graph.ServeHTTP(w, r)
+}
 
-// Close waits for the writes that have begun and closes the database.
-func (s *Server) Close() error { return s.db.Close() }
+// ownsHost says whether the server may ask browsers never to use plain HTTP with
+// the host again, which is for all of its ports: not where it has but one port
+// of several, on the machine itself, nor by address, for which browsers keep no
+// such note (RFC 6797 section 8.1.1).
+func ownsHost(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	_, err := netip.ParseAddr(host)
+	return err != nil && !strings.Contains(host, ":") && host != "localhost" && !strings.HasSuffix(host, ".localhost")
+}
+
+// Close stops the notifications, those in flight within two seconds, waits for
+// the writes that have begun and closes the database.
+func (s *Server) Close() error {
+	s.closing.Do(func() {
+		s.stop()
+		<-s.stopped
+		s.closed = errors.Join(s.db.Close(), s.release())
+	})
+	return s.closed
+}
 
 // A User is the owner of a mailbox.
 type User struct {

@@ -15,10 +15,10 @@ func FuzzRequest(f *testing.F) {
 	c := newCaller(f)
 	task := c.create(`{"title": "Milk", "checklistItems": [{"displayName": "a"}], "linkedResources": [{"applicationName": "m"}]}`)
 	for _, path := range []string{
-		"/v1.0/me", "/beta/users", "/v1.0/me/todo/lists('Tasks')/tasks/?$top=1", task, task + "/checklistItems", task + "/linkedResources",
+		"/v1.0/me", "/beta/users", "/v1.0/me/todo/lists('Tasks')/tasks/?$top=1", task, task + "/checklistItems", task + "/linkedResources", task + "/attachments", task + "/attachments/createUploadSession", task + "/attachmentSessions",
 		"/v1.0/linkedResources", "/v1.0/ME/toDo", "/v2/%zz", "/v1.0/users/x/todo/lists", "/", "/v1.0/me/todo/lists/%2F..%2F",
 	} {
-		for _, method := range []string{"GET", "POST", "PATCH", "DELETE", "OPTIONS"} {
+		for _, method := range []string{"GET", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"} {
 			f.Add(method, path, `{"title":"x"}`, "Prefer", "return=minimal")
 		}
 	}

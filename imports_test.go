@@ -12,8 +12,8 @@ const module = "github.com/duly-todo/duly"
 // layers is the import order: a package may import only those before it.
 func layers() []string {
 	return []string{
-		"internal/todo", "internal/todo/genzones", "internal/odata", "internal/odata/odatatest", "internal/pgtest", "internal/store", "internal/auth",
-		"internal/graph", "", "todotest", "cmd/duly",
+		"internal/todo", "internal/todo/genzones", "internal/odata", "internal/odata/odatatest", "internal/pgtest", "internal/store", "internal/datafile", "internal/auth",
+		"internal/certs", "internal/webhook", "internal/graph", "", "todotest", "cmd/duly",
 	}
 }
 
@@ -23,9 +23,13 @@ func onlyIn() map[string][]string {
 		"zombiezen.com/go/sqlite":       {"internal/store"},
 		"github.com/jackc/pgx/v5":       {"internal/store", "internal/pgtest"},
 		"database/sql":                  nil,
-		"net/http":                      {"internal/auth", "internal/graph", "", "todotest", "cmd/duly"},
+		"net/http":                      {"internal/auth", "internal/webhook", "internal/graph", "", "todotest", "cmd/duly"},
 		"github.com/alecthomas/kong":    {"cmd/duly"},
+		"code.dny.dev/ssrf":             {"internal/webhook"},
 		"github.com/go-jose/go-jose/v4": {"internal/auth"},
+
+		"golang.org/x/crypto/acme/autocert":              {"internal/certs"},
+		"github.com/prometheus/client_golang/prometheus": {""},
 	}
 }
 

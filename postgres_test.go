@@ -31,7 +31,7 @@ func postgres(tb testing.TB) string {
 
 func TestDeltaFollowsWritersOnPostgres(t *testing.T) {
 	t.Parallel()
-	followWriters(t, newCallerOf(t, duly.Config{Database: postgres(t)}))
+	followWriters(t, newCallerWith(t, duly.Config{Database: postgres(t)}))
 }
 
 // replicas hands each request to another server of one database.
@@ -49,7 +49,7 @@ func (r *replicas) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 func TestReplicas(t *testing.T) {
 	t.Parallel()
 	config := duly.Config{DataDir: t.TempDir(), Database: postgres(t)}
-	c := newCallerOf(t, config)
+	c := newCallerWith(t, config)
 	second, err := duly.New(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestReplicas(t *testing.T) {
 func TestDatabaseGone(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t)
-	c := newCallerOf(t, duly.Config{Database: server.DSN})
+	c := newCallerWith(t, duly.Config{Database: server.DSN})
 	task := c.create(`{"title": "Milk"}`)
 	server.Crash()
 	for _, q := range [][3]string{{"GET", task, ""}, {"GET", tasksPath, ""}, {"PATCH", task, `{"title": "x"}`}, {"POST", tasksPath, `{"title": "x"}`}} {
@@ -128,7 +128,7 @@ func TestDatabaseGone(t *testing.T) {
 func TestRoundTrips(t *testing.T) {
 	t.Parallel()
 	dsn, trips := pgtest.CountTrips(t, postgres(t))
-	c := newCallerOf(t, duly.Config{Database: dsn + "&pool_max_conns=1"})
+	c := newCallerWith(t, duly.Config{Database: dsn + "&pool_max_conns=1"})
 	plain := c.create(`{"title": "Milk"}`)
 	full := c.create(`{"title": "Tea", "checklistItems": [{"displayName": "a"}, {"displayName": "b"}], "linkedResources": [{"webUrl": "https://example.org", "applicationName": "x", "displayName": "y"}]}`)
 	for n := range 20 {
@@ -176,7 +176,7 @@ func BenchmarkDatabases(b *testing.B) {
 	for _, name := range []string{"sqlite", "postgres"} {
 		b.Run(name, func(b *testing.B) {
 			dsn := databases[name]()
-			c := newCallerOf(b, duly.Config{DataDir: b.TempDir(), Database: dsn})
+			c := newCallerWith(b, duly.Config{DataDir: b.TempDir(), Database: dsn})
 			task := c.create(`{"title": "Milk"}`)
 			for i := range 100 {
 				c.create(fmt.Sprintf(`{"title": "Task %d"}`, i))

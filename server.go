@@ -12,6 +12,7 @@ import (
 
 // Limits of a connection. The API's own limits (bodies, pages, strings) are its
 // handlers'; these keep clients that are slow or idle from holding connections.
+// Requests that carry the bytes of a file get more time with each piece of it.
 const (
 	readHeaderTimeout = 10 * time.Second
 	readTimeout       = time.Minute     // headers and body
@@ -28,6 +29,9 @@ const stopTimeout = 10 * time.Second
 // them, lets the requests in flight finish for at most 10 seconds, and returns
 // nil; requests that take longer are cut off, which is an error. l is closed in
 // any case. The caller still has to Close s, after Serve has returned.
+//
+// For TLS, l is a listener of [tls.NewListener]; NextProtos of its configuration
+// must name "h2" for clients to get HTTP/2.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	h := &http.Server{
 		Handler:           s,
@@ -45,6 +49,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		return fmt.Errorf("serving %s: %w", l.Addr(), err)
 	case <-ctx.Done():
 	}
+	s.stopping.Store(true)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	err := h.Shutdown(grace)

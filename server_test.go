@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -229,4 +231,78 @@ func TestServeReportsAFailure(t *testing.T) {
 		}
 		s.stop()
 	})
+}
+
+// Browsers are told to stay with TLS only where the server has the host to itself.
+func TestStrictTransportSecurity(t *testing.T) {
+	t.Parallel()
+	server, err := duly.New(t.Context(), duly.Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	for _, tt := range []struct {
+		url  string
+		want string
+	}{
+		{"https://todo.example.org/v1.0/me", "max-age=31536000"},
+		{"https://TODO/v1.0/nowhere", "max-age=31536000"},
+		{"https://notlocalhost/v1.0/me", "max-age=31536000"},
+		{"http://todo.example.org/v1.0/me", ""},
+		{"https://todo.example.org:8443/v1.0/me", ""},
+		{"https://localhost/v1.0/me", ""},
+		{"https://LocalHost./v1.0/me", ""},
+		{"https://box.localhost/v1.0/me", ""},
+		{"https://192.0.2.1/v1.0/me", ""},
+		{"https://[2001:db8::1]/v1.0/me", ""},
+	} {
+		r := httptest.NewRequest("GET", tt.url, nil)
+		r.Header.Set("X-Forwarded-Proto", "https") // the proxy speaks for itself
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, r)
+		if got := w.Header().Get("Strict-Transport-Security"); got != tt.want || w.Code != http.StatusUnauthorized {
+			t.Errorf("%s: status %d, %q, not %q", tt.url, w.Code, got, tt.want)
+		}
+	}
+}
+
+// Supervisors need no token, and are told when the server stops.
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, testHealth)
+}
+
+func testHealth(t *testing.T) {
+	s, err := duly.New(t.Context(), duly.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(h http.Handler, method, path string) string {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
+		return fmt.Sprintf("%d %q %q", w.Code, w.Body, w.Header().Get("Retry-After"))
+	}
+	for _, step := range []struct{ name, ready string }{
+		{"running", `200 "ok\n" ""`},
+		{"closed", `503 "The server is stopping.\n" "5"`},
+	} {
+		for _, h := range []http.Handler{s, s.AdminHandler(false)} {
+			for request, want := range map[string]string{
+				"GET /healthz": `200 "ok\n" ""`, "HEAD /healthz": `200 "" ""`, "POST /healthz": `405 "Use GET.\n" ""`,
+				"GET /readyz": step.ready,
+			} {
+				method, path, _ := strings.Cut(request, " ")
+				if got := ask(h, method, path); got != want {
+					t.Errorf("%s, %s: %s, not %s", step.name, request, got, want)
+				}
+			}
+		}
+		if got := ask(s.AdminHandler(false), "GET", "/metrics"); !strings.HasPrefix(got, "404 ") {
+			t.Errorf("metrics that were not asked for: %s", got)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second) // for which the database's answer is good
+	}
 }

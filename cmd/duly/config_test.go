@@ -49,7 +49,7 @@ func TestPrecedence(t *testing.T) {
 // A mistake in the file is one line that names the file and the key.
 func TestConfigFileErrors(t *testing.T) {
 	t.Parallel()
-	const keys = "base-url, data, db, dev, expires, listen, log-format, log-level, profile, scope, trusted-proxy, user"
+	const keys = "acme-accept-terms, acme-directory, acme-email, admin-listen, base-url, data, db, dev, expires, listen, log-format, log-level, profile, scope, tls, tls-cert, tls-key, tls-name, trusted-proxy, user, webhook-allow"
 	for _, tt := range []struct{ name, file, want string }{
 		{"unknown key", `{"lisen": ":1"}`, `duly.json: unknown key "lisen": the keys are ` + keys},
 		{"key in capitals", `{"Data": "d"}`, `duly.json: unknown key "Data": the keys are ` + keys},
@@ -66,6 +66,7 @@ func TestConfigFileErrors(t *testing.T) {
 		{"bad value", `{"listen": "8080"}`, `duly.json: listen: "8080" is not HOST:PORT, such as 127.0.0.1:8080`},
 		{"bad value in a list", `{"trusted-proxy": ["10.0.0.0/8", "x"]}`, `duly.json: trusted-proxy: "x" is not a range of addresses, such as 10.0.0.0/8, or an address`},
 		{"bad choice", `{"profile": "lax"}`, `duly.json: profile: must be one of friendly, strict but got "lax"`},
+		{"bad name in a list", `{"tls-name": ["box", "-"]}`, `duly.json: tls-name: "-" is not the name of a host, such as todo.example.org, or an address`},
 		{"empty folder", `{"data": ""}`, `duly.json: data: name a folder, such as /var/lib/duly`},
 		{"no JSON", "{\n  \"data\": \"d\",\n  listen: 1\n}", `duly.json: line 3: invalid character 'l' looking for beginning of object key string`},
 		{"end missing", "{\n\"data\": \"d\"\n", `duly.json: line 3: unexpected end of JSON input`},

@@ -79,6 +79,8 @@ type ledger struct {
 	version      int64 // the highest that was seen
 	acknowledged int
 	kept, lost   int // writes without an answer
+
+	settled map[string]written // the last write of each task that was answered
 }
 
 // writeUntilKilled lets writers loose on a server and kills it meanwhile.
@@ -134,6 +136,9 @@ func (l *ledger) writeTask(ctx context.Context, client *http.Client, url, name s
 		}
 		*w = written{id: task.ID, title: title, version: version}
 		l.mu.Lock()
+		if l.settled != nil {
+			l.settled[name] = *w
+		}
 		l.acknowledged++
 		l.version = max(l.version, version)
 		l.mu.Unlock()

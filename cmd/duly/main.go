@@ -25,8 +25,13 @@ type commandLine struct {
 	Config configPath `setting:"" placeholder:"FILE" help:"Read settings from a JSON file whose keys are the names of flags."`
 
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
-	User    userCommand    `cmd:"" help:"Add and list users."`
+	User    userCommand    `cmd:"" help:"Add and list users, and let them sign in."`
+	App     appCommand     `cmd:"" help:"Register the applications that may ask for tokens."`
 	Token   tokenCommand   `cmd:"" help:"Print an access token for a user."`
+	Backup  backupCommand  `cmd:"" help:"Write the data to one file, also while a server runs."`
+	Restore restoreCommand `cmd:"" help:"Make a data folder out of a backup."`
+	Doctor  doctorCommand  `cmd:"" help:"Look through the data for problems, also while a server runs."`
+	TLS     tlsCommand     `cmd:"" name:"tls" help:"Look after the local authority of duly serve --tls local."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -36,9 +41,10 @@ func (*commandLine) Examples() string {
   duly serve --dev                      try it out: a user, a token and a curl command to paste
   duly user add ada@example.org         make a user
   TOKEN=$(duly token --user ada@example.org)
+  duly backup duly.tar                  while the server runs
 
 A setting is taken from its flag, else from its variable ($DULY_…), else from
-the file of --config, such as {"data": "/var/lib/duly", "listen": "0.0.0.0:8080"}.`
+the file of --config, such as {"data": "/var/lib/duly", "listen": "127.0.0.1:8443"}.`
 }
 
 // A console is where a command writes: what was asked for to stdout, all that is

@@ -57,6 +57,14 @@ func (s *shell) file(t *testing.T, name, text string) {
 	}
 }
 
+// remove removes a file from the folder.
+func (s *shell) remove(t *testing.T, name string) {
+	t.Helper()
+	if err := os.Remove(filepath.Join(s.dir, name)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (s *shell) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program(), args...)
 	cmd.Dir = s.dir
@@ -107,16 +115,19 @@ func TestUsageErrors(t *testing.T) {
 		env  string
 		want string // on stderr, after "duly: "
 	}{
-		{name: "no verb", want: `expected one of "serve", "user", "token", "version". See duly --help.`},
+		{name: "no verb", want: `expected one of "serve", "user", "app", "token", "backup", .... See duly --help.`},
 		{name: "unknown verb", args: "sirve", want: `unexpected argument sirve, did you mean "serve"? See duly --help.`},
 		{name: "verb of another program", args: "frobnicate", want: `unexpected argument frobnicate. See duly --help.`},
-		{name: "half a verb", args: "user", want: `expected one of "add", "list". See duly user --help.`},
+		{name: "half a verb", args: "user", want: `expected one of "add", "list", "password", "setup-link", "sign-out". See duly user --help.`},
 		{name: "unknown flag", args: "serve --liste :0", want: `unknown flag --liste, did you mean "--listen"? See duly serve --help.`},
 		{name: "unknown short flag", args: "serve -x", want: `unknown flag -x, did you mean "-h"? See duly serve --help.`},
 		{name: "flag of another verb", args: "user list --listen :0", want: `unknown flag --listen. See duly user list --help.`},
 		{name: "argument too many", args: "serve now", want: `unexpected argument now. See duly serve --help.`},
 		{name: "no value", args: "serve --listen", want: `--listen needs a value. See duly serve --help.`},
 		{name: "no name", args: "user add", want: `expected "<name>". See duly user add --help.`},
+		{name: "no backup", args: "backup", want: `expected "<file>". See duly backup --help.`},
+		{name: "no backup to restore", args: "restore", want: `expected "<file>". See duly restore --help.`},
+		{name: "admin-listen, no port", args: "serve --admin-listen 127.0.0.1", want: `--admin-listen: "127.0.0.1" is not HOST:PORT, such as 127.0.0.1:8080. See duly serve --help.`},
 		{name: "no user", args: "token", want: `missing flags: --user=NAME. See duly token --help.`},
 
 		{name: "no data folder", args: "user list --data=", want: `--data: name a folder, such as /var/lib/duly. See duly user list --help.`},
@@ -136,6 +147,22 @@ func TestUsageErrors(t *testing.T) {
 		{name: "log level", args: "serve --log-level loud", want: `--log-level must be one of "debug","info","warn","error" but got "loud". See duly serve --help.`},
 		{name: "dev on all addresses", args: "serve --dev --listen :0", want: `--dev is for loopback addresses only, because it shows a token: leave it out, or use --listen 127.0.0.1:8080. See duly serve --help.`},
 		{name: "dev on another address", args: "serve --dev --listen 192.0.2.1:0", want: `--dev is for loopback addresses only, because it shows a token: leave it out, or use --listen 127.0.0.1:8080. See duly serve --help.`},
+		{name: "plain HTTP on all addresses", args: "serve --listen 0.0.0.0:0", want: `other machines reach 0.0.0.0:0, and access tokens must not travel in clear: listen on 127.0.0.1, or turn on TLS with --tls or with --tls-cert and --tls-key, or name the proxy in front that does TLS with --trusted-proxy. See duly serve --help.`},
+		{name: "plain HTTP on all addresses of both versions", args: "serve --listen :0", want: `other machines reach :0, and access tokens must not travel in clear: listen on 127.0.0.1, or turn on TLS with --tls or with --tls-cert and --tls-key, or name the proxy in front that does TLS with --trusted-proxy. See duly serve --help.`},
+		{name: "plain HTTP on another host", args: "serve --listen box.example:0 --tls off", want: `other machines reach box.example:0, and access tokens must not travel in clear: listen on 127.0.0.1, or turn on TLS with --tls or with --tls-cert and --tls-key, or name the proxy in front that does TLS with --trusted-proxy. See duly serve --help.`},
+		{name: "TLS, unknown way", args: "serve --tls on", want: `--tls must be one of "off","local","acme" but got "on". See duly serve --help.`},
+		{name: "TLS, no key", args: "serve --tls-cert c.pem", want: `--tls-cert and --tls-key go together: name the file of the certificate and that of its key. See duly serve --help.`},
+		{name: "TLS, no certificate", args: "serve --tls-key k.pem", want: `--tls-cert and --tls-key go together: name the file of the certificate and that of its key. See duly serve --help.`},
+		{name: "TLS, two certificates", args: "serve --tls local --tls-cert c.pem --tls-key k.pem", want: `--tls-cert and --tls-key bring a certificate of your own: leave out either them or --tls local. See duly serve --help.`},
+		{name: "TLS, links without", args: "serve --tls local --base-url http://todo.example.org", want: `--base-url must begin with https, because TLS is on. See duly serve --help.`},
+		{name: "TLS, bad name", args: "serve --tls local --tls-name a,*.example.org", want: `--tls-name: "*.example.org" is not the name of a host, such as todo.example.org, or an address. See duly serve --help.`},
+		{name: "TLS, bad host", args: "serve --tls local --base-url https://tödo.example.org", want: `--tls local makes no certificate for this host: "tödo.example.org" is not the name of a host, such as todo.example.org, or an address. See duly serve --help.`},
+		{name: "ACME, no host", args: "serve --tls acme --acme-accept-terms", want: `--tls acme gets a certificate for a host with a public name: say which with --base-url, such as https://todo.example.org. See duly serve --help.`},
+		{name: "ACME, host of this machine", args: "serve --tls acme --acme-accept-terms --base-url https://localhost", want: `--tls acme gets a certificate for a host with a public name: say which with --base-url, such as https://todo.example.org. See duly serve --help.`},
+		{name: "ACME, address", args: "serve --tls acme --acme-accept-terms --base-url https://192.0.2.1", want: `--tls acme gets a certificate for a host with a public name: say which with --base-url, such as https://todo.example.org. See duly serve --help.`},
+		{name: "ACME, terms", args: "serve --tls acme --base-url https://todo.example.org", want: `--tls acme gets certificates only on the terms of the authority: read them, and add --acme-accept-terms. See duly serve --help.`},
+		{name: "ACME, directory in clear", args: "serve --acme-directory http://ca.example/dir", want: `--acme-directory: "http://ca.example/dir" is not the https URL of a directory, such as https://acme-v02.api.letsencrypt.org/directory. See duly serve --help.`},
+		{name: "half a verb of TLS", args: "tls", want: `expected "ca". See duly tls --help.`},
 		{name: "name of a user", args: "user add a/b", want: `<name>: A user's name is a name or an address of at most 256 characters, without white space or any of /\'"()<>#?%&. See duly user add --help.`},
 		{name: "display name too long", args: "user add a --display-name " + strings.Repeat("x", 257), want: `The property 'displayName' is longer than the 256 characters allowed. See duly user add --help.`},
 		{name: "expires, none", args: "token --user a --expires 0", want: `--expires: "0" is not a lifetime above 0 and of at most 24h, such as 30m or 1h. See duly token --help.`},
@@ -174,9 +201,33 @@ func TestFailures(t *testing.T) {
 	}{
 		{name: "token without data", args: "token --user ada", want: `there is no data in data: name the folder of the server with --data or DULY_DATA, or begin with "duly user add NAME --data data"`},
 		{name: "list without data", args: "user list --data nowhere", want: `there is no data in nowhere: name the folder of the server with --data or DULY_DATA, or begin with "duly user add NAME --data nowhere"`},
+		{name: "doctor without data", args: "doctor --data nowhere", want: `there is no data in nowhere: name the folder of the server with --data or DULY_DATA`},
+		{name: "backup without data", args: "backup nowhere --data nowhere", want: `there is no data in nowhere: name the folder of the server with --data or DULY_DATA`},
+		{name: "backup without keys", args: "backup b", setUp: func(t *testing.T, s *shell) {
+			addAda(t, s)
+			s.remove(t, "data/issuer.json")
+		}, want: `cannot back up data: open the token issuer: open data/issuer.json: no such file or directory`},
+		{
+			name: "backup over a file", args: "backup file", setUp: func(t *testing.T, s *shell) { addAda(t, s); s.file(t, "file", "") },
+			want: `file exists already, and a backup replaces nothing: choose another name, or remove it`,
+		},
+		{
+			name: "restore into data", args: "restore b", setUp: func(t *testing.T, s *shell) { addAda(t, s); s.must(t, "backup", "b") },
+			want: `cannot restore into data: the folder is not empty: there is duly.db in data: move that away, or name another folder with --data`,
+		},
+		{
+			name: "restore what is no backup", args: "restore file --data nowhere", setUp: func(t *testing.T, s *shell) { s.file(t, "file", "no") },
+			want: `cannot restore file: this is no sound backup of Duly's: it is no tar file, or cut off`,
+		},
+		{name: "restore nothing", args: "restore none --data nowhere", want: `cannot restore none: open none: no such file or directory`},
 		{
 			name: "token in a folder without data", args: "token --user ada --data .",
 			want: `there is no data in .: name the folder of the server with --data or DULY_DATA, or begin with "duly user add NAME --data ."`,
+		},
+		{name: "no authority", args: "tls ca", want: `there is no local authority in data: "duly serve --tls local --data data" makes one`},
+		{
+			name: "TLS below a file", args: "serve --listen 127.0.0.1:0 --tls local --data file/data", setUp: func(t *testing.T, s *shell) { s.file(t, "file", "") },
+			want: `cannot use the data folder file/data: reading the local authority: open file/data/ca-key.pem: not a directory: choose another one with --data, or let this account write to it`,
 		},
 		{
 			name: "unknown user", args: "token --user bob", setUp: addAda,
@@ -195,7 +246,7 @@ func TestFailures(t *testing.T) {
 			want: `cannot use the data folder file/data: making the data folder: mkdir file: not a directory: choose another one with --data, or let this account write to it`,
 		},
 		{
-			name: "not an address of this machine", args: "serve --listen 192.0.2.1:0",
+			name: "not an address of this machine", args: "serve --listen 192.0.2.1:0 --trusted-proxy 192.0.2.2",
 			want: `cannot listen on 192.0.2.1:0: bind: cannot assign requested address: choose an address of this machine with --listen`,
 		},
 	} {
@@ -206,7 +257,6 @@ func TestFailures(t *testing.T) {
 				tt.setUp(t, s)
 			}
 			got := s.run(t, strings.Fields(tt.args)...)
-			got.Stderr = strings.TrimPrefix(got.Stderr, "duly: warning: other machines reach 192.0.2.1:0 and there is no TLS, so that access tokens travel in clear: put a TLS proxy in front\n")
 			if diff := cmp.Diff(result{Stderr: "duly: " + tt.want + "\n", Status: 1}, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
@@ -247,13 +297,25 @@ func TestUnwritableFolder(t *testing.T) {
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	for args, words := range map[string][]string{
-		"--help":           {"Usage: duly <command>", "user add", "$DULY_CONFIG", "Examples:\n  duly serve --dev"},
-		"serve --help":     {"Usage: duly serve", "--listen=HOST:PORT", "$DULY_TRUSTED_PROXY", "default friendly", "Examples:\n  duly serve --dev"},
-		"user --help":      {"Usage: duly user", "user list"},
-		"user add -h":      {"Usage: duly user add <name>", "$DULY_DATA", "--display-name=TEXT", "Examples:\n  duly user add ada"},
-		"user list --help": {"Usage: duly user list", "--json", "Examples:\n  duly user list"},
-		"token --help":     {"Usage: duly token --user=NAME", "$DULY_EXPIRES", "Tasks.ReadWrite User.Read, $DULY_SCOPE", "Examples:\n  TOKEN=$(duly token"},
-		"version --help":   {"Usage: duly version", "Examples:\n  duly version"},
+		"tls ca --help":      {"Usage: duly tls ca", "--path", "Examples:\n  duly tls ca"},
+		"backup --help":      {"Usage: duly backup <file>", "$DULY_DATA", "Examples:\n  duly backup duly-"},
+		"restore --help":     {"Usage: duly restore <file>", "Examples:\n  duly restore duly-"},
+		"doctor --help":      {"Usage: duly doctor", "Examples:\n  duly doctor"},
+		"--help":             {"Usage: duly <command>", "user add", "$DULY_CONFIG", "Examples:\n  duly serve --dev"},
+		"serve --help":       {"Usage: duly serve", "--listen=HOST:PORT", "$DULY_TRUSTED_PROXY", "default friendly", "Examples:\n  duly serve --dev"},
+		"user --help":        {"Usage: duly user", "user list"},
+		"user add -h":        {"Usage: duly user add <name>", "$DULY_DATA", "--display-name=TEXT", "Examples:\n  duly user add ada"},
+		"user list --help":   {"Usage: duly user list", "--json", "Examples:\n  duly user list"},
+		"user password -h":   {"Usage: duly user password <name>", "--stdin", "Examples:\n  duly user password"},
+		"user setup-link -h": {"Usage: duly user setup-link <name>", "$DULY_BASE_URL", "Examples:\n  duly user setup-link"},
+		"user sign-out -h":   {"Usage: duly user sign-out <name>", "Examples:\n  duly user sign-out"},
+		"app --help":         {"Usage: duly app", "app rotate"},
+		"app add --help":     {"Usage: duly app add <name>", "--redirect-uri=URI", "--certificate=FILE", "Examples:\n  duly app add"},
+		"app list --help":    {"Usage: duly app list", "Examples:\n  duly app list"},
+		"app rotate -h":      {"Usage: duly app rotate <client-id>", "default 24h", "Examples:\n  duly app rotate"},
+		"app remove -h":      {"Usage: duly app remove <client-id>", "Examples:\n  duly app remove"},
+		"token --help":       {"Usage: duly token --user=NAME", "$DULY_EXPIRES", "Tasks.ReadWrite User.Read, $DULY_SCOPE", "Examples:\n  TOKEN=$(duly token"},
+		"version --help":     {"Usage: duly version", "Examples:\n  duly version"},
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()

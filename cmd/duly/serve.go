@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,12 +21,15 @@ import (
 
 // serveCommand is "duly serve".
 type serveCommand struct {
-	Data         dataFolder    `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, made if missing."`
-	DB           database      `setting:"" name:"db" placeholder:"DSN" help:"Database: sqlite:FILE, or postgres://USER@HOST/NAME (better as $DULY_DB, since others may see command lines). Without it, duly.db in the folder of the data."`
+	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, made if missing."`
+	databaseFlag
 	Listen       listenAddress `setting:"" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one."`
+	AdminListen  listenAddress `setting:"" placeholder:"HOST:PORT" help:"Address for metrics, health and, on loopback addresses, profiles, which ask for no token. Off without it."`
 	BaseURL      baseURL       `setting:"" placeholder:"URL" help:"Scheme and host that links in answers begin with. Without it, those that each client used."`
 	TrustedProxy []proxy       `setting:"" placeholder:"CIDR" help:"Addresses of the reverse proxies whose X-Forwarded-Proto and -Host headers count; may be repeated."`
+	TLS          tlsFlags      `embed:""`
 	Profile      string        `setting:"" default:"friendly" enum:"friendly,strict" placeholder:"NAME" help:"friendly mends the defects of Microsoft's service, strict copies them to test clients against."`
+	WebhookAllow []webhookHost `setting:"" placeholder:"HOST" help:"Host names, addresses or ranges that notification URLs may lead to besides public addresses over https; over http too. May be repeated."`
 	Dev          bool          `setting:"" help:"Make a user for development, and print a token and commands to paste. On loopback addresses only."`
 	LogFormat    string        `setting:"" default:"text" enum:"text,json" placeholder:"FORM" help:"Form of the log on stderr: text or json."`
 	LogLevel     string        `setting:"" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Least level to log: debug, info (a line for each request), warn or error."`
@@ -34,6 +40,8 @@ func (*serveCommand) Examples() string {
 	return `Examples:
   duly serve --dev
   duly serve --data /var/lib/duly --listen 127.0.0.1:8080
+  duly serve --dev --tls local
+  duly serve --listen :443 --tls acme --base-url https://todo.example.org --acme-accept-terms
   DULY_DB=postgres://duly:secret@db.example.org/duly?sslmode=verify-full duly serve
   duly serve --base-url https://todo.example.org --trusted-proxy 10.0.0.0/8
   DULY_DATA=/var/lib/duly DULY_LOG_LEVEL=warn duly serve
@@ -48,6 +56,14 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if s.Dev && !s.Listen.loopback() {
 		return usageErrorf("--dev is for loopback addresses only, because it shows a token: leave it out, or use --listen 127.0.0.1:8080")
 	}
+	if err := s.checkTLS(); err != nil {
+		return err
+	}
+	log := s.logger(c.stderr)
+	config, err := s.tlsConfig(log)
+	if err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)() // the second signal ends the process
@@ -55,24 +71,33 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	log := s.logger(c.stderr)
-	server, err := openData(ctx, s.config(log))
+	if config != nil {
+		listener = tls.NewListener(listener, config)
+	}
+	admin, err := listenAdmin(ctx, s.AdminListen)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	err = s.serve(ctx, server, listener, c)
+	server, err := openData(ctx, s.config(log))
+	if err != nil {
+		return errors.Join(err, listener.Close(), admin.close())
+	}
+	admin.serve(ctx, server)
+	err = s.serve(ctx, server, listener, c, admin.hint(c))
 	log.Info("stopped")
-	return errors.Join(err, server.Close())
+	return errors.Join(err, admin.close(), server.Close())
 }
 
 // serve says where the server is and runs it.
-func (s *serveCommand) serve(ctx context.Context, server *duly.Server, l net.Listener, c *console) error {
-	if !s.Listen.loopback() {
-		fmt.Fprintf(c.stderr, "duly: warning: other machines reach %s and there is no TLS, so that access tokens travel in clear: put a TLS proxy in front\n", s.Listen)
-	}
-	hint, err := s.hint(ctx, server, s.Listen.url(l.Addr()))
+func (s *serveCommand) serve(ctx context.Context, server *duly.Server, l net.Listener, c *console, adminHint string) error {
+	url := s.Listen.url(s.TLS.scheme(), l.Addr())
+	trust, curlOption, err := s.trust()
+	var hint string
 	if err == nil {
-		_, err = fmt.Fprintf(c.stdout, "Duly listens on %s\n%s", s.Listen.url(l.Addr()), hint)
+		hint, err = s.hint(ctx, server, "curl -sS"+curlOption, url)
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(c.stdout, "Duly listens on %s\n%s%s%s", url, adminHint, trust, hint)
 	}
 	if err != nil {
 		return errors.Join(err, l.Close())
@@ -81,21 +106,32 @@ func (s *serveCommand) serve(ctx context.Context, server *duly.Server, l net.Lis
 }
 
 // hint is what a person needs to go on, if anything.
-func (s *serveCommand) hint(ctx context.Context, server *duly.Server, url string) (string, error) {
+func (s *serveCommand) hint(ctx context.Context, server *duly.Server, curl, url string) (string, error) {
 	if s.Dev {
-		return devHint(ctx, server, url)
+		return devHint(ctx, server, curl, url)
 	}
-	users, err := server.Users(ctx, 0, 1)
-	if err != nil || len(users) > 0 {
+	anybody, err := server.AnybodyCanSignIn(ctx)
+	if err != nil || anybody {
 		return "", err
 	}
-	return fmt.Sprintf("There is no user yet. Add one: duly user add NAME --data %s\n", quoted(string(s.Data))), nil
+	path, err := server.SetupPath(ctx, "")
+	return fmt.Sprintf("Nobody can sign in yet. Make the first account with this link, within 24 hours:\n%s%s\n", cmp.Or(strings.TrimSuffix(string(s.BaseURL), "/"), url), path), err
 }
 
 func (s *serveCommand) config(log *slog.Logger) duly.Config {
-	config := duly.Config{DataDir: string(s.Data), Database: string(s.DB), BaseURL: string(s.BaseURL), Profile: s.Profile, Log: log}
+	config := duly.Config{
+		DataDir: string(s.Data), Database: string(s.DB), Metrics: s.AdminListen != "",
+		BaseURL: string(s.BaseURL), Profile: s.Profile, Log: log,
+	}
 	for _, p := range s.TrustedProxy {
 		config.TrustedProxies = append(config.TrustedProxies, netip.Prefix(p))
+	}
+	for _, h := range s.WebhookAllow {
+		config.WebhookAllow = append(config.WebhookAllow, string(h))
+	}
+	if s.Dev {
+		config.DevUser = devUser
+		config.WebhookAllow = append(config.WebhookAllow, "localhost", "127.0.0.0/8", "::1")
 	}
 	return config
 }
@@ -136,15 +172,35 @@ const (
 	devScopes      = "Tasks.ReadWrite User.Read User.ReadWrite User.ReadBasic.All MailboxSettings.ReadWrite"
 )
 
+// devApp is the public application that --dev registers, so that a client under
+// development needs no set-up: it may come back to any port of this machine.
+const devApp = "d0170d0d-0000-4000-8000-000000000001"
+
+func addDevApp(ctx context.Context, server *duly.Server) error {
+	_, err := server.App(ctx, devApp)
+	if errors.Is(err, duly.ErrNoApp) {
+		_, err = server.AddApp(ctx, duly.App{
+			ID: devApp, Name: "Development", Kind: "native", Scopes: strings.Fields(devScopes), RedirectURIs: []string{"http://localhost", "http://127.0.0.1", "http://[::1]"},
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("adding the application for development: %w", err)
+	}
+	return server.Consent(ctx, devUser, devApp)
+}
+
 // devHint makes the development user if it is missing, and returns a token and
 // commands to paste.
-func devHint(ctx context.Context, server *duly.Server, url string) (string, error) {
+func devHint(ctx context.Context, server *duly.Server, curl, url string) (string, error) {
 	_, err := server.AddUser(ctx, duly.User{UserPrincipalName: devUser, DisplayName: devDisplayName})
 	if err != nil && !errors.Is(err, duly.ErrUserExists) {
 		return "", fmt.Errorf("adding the user %s: %w", devUser, err)
 	}
 	user, err := server.User(ctx, devUser)
 	if err != nil {
+		return "", err
+	}
+	if err := addDevApp(ctx, server); err != nil {
 		return "", err
 	}
 	token, err := server.Token(ctx, devUser, devScopes, devLifetime)
@@ -159,15 +215,20 @@ Token, good for 24 hours:
 
 Paste this to create a task with a link:
 
-curl -sS %[4]s/v1.0/me/todo/lists/Tasks/tasks \
+%[5]s %[4]s/v1.0/me/todo/lists/Tasks/tasks \
   -H 'Authorization: Bearer %[3]s' \
   -H 'Content-Type: application/json' \
   -d '{"title": "Try Duly", "linkedResources": [{"webUrl": "https://example.org/try", "applicationName": "Example", "displayName": "Where this came from"}]}'
 
 And this to list the tasks:
 
-curl -sS %[4]s/v1.0/me/todo/lists/Tasks/tasks \
+%[5]s %[4]s/v1.0/me/todo/lists/Tasks/tasks \
   -H 'Authorization: Bearer %[3]s'
 
-`, user.UserPrincipalName, user.DisplayName, token, url), nil
+Subscriptions may name notification URLs on localhost, over http too.
+
+Or sign in, without a password: client id %[6]s, tenant %[7]s,
+authority %[4]s/%[7]s.
+
+`, user.UserPrincipalName, user.DisplayName, token, url, curl, devApp, server.TenantID()), nil
 }

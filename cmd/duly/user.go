@@ -18,17 +18,20 @@ import (
 
 // userCommand is "duly user".
 type userCommand struct {
-	Add  userAddCommand  `cmd:"" help:"Make a user with a mailbox and its default list."`
-	List userListCommand `cmd:"" help:"List the users."`
+	Add       userAddCommand       `cmd:"" help:"Make a user with a mailbox and its default list."`
+	List      userListCommand      `cmd:"" help:"List the users."`
+	Password  userPasswordCommand  `cmd:"" help:"Set the password of a user."`
+	SetupLink userSetupLinkCommand `cmd:"" help:"Print a link with which a user sets a password."`
+	SignOut   userSignOutCommand   `cmd:"" help:"Sign a user out everywhere."`
 }
 
 // userAddCommand is "duly user add".
 type userAddCommand struct {
-	Data        dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, made if missing."`
-	DB          database   `setting:"" name:"db" placeholder:"DSN" help:"Database: sqlite:FILE, or postgres://USER@HOST/NAME (better as $DULY_DB, since others may see command lines). Without it, duly.db in the folder of the data."`
-	Name        userName   `arg:"" help:"Name to sign in with: a word or an address."`
-	DisplayName string     `placeholder:"TEXT" help:"Name to show; the part of NAME before the @ if left out."`
-	Mail        string     `placeholder:"ADDRESS" help:"Mail address."`
+	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, made if missing."`
+	databaseFlag
+	Name        userName `arg:"" help:"Name to sign in with: a word or an address."`
+	DisplayName string   `placeholder:"TEXT" help:"Name to show; the part of NAME before the @ if left out."`
+	Mail        string   `placeholder:"ADDRESS" help:"Mail address."`
 }
 
 // Examples are shown at the end of the help.
@@ -43,7 +46,7 @@ func (u *userAddCommand) Run(ctx context.Context, c *console) (err error) {
 	if _, err := todo.NewUser("", string(u.Name), u.DisplayName, u.Mail, time.Time{}); err != nil {
 		return &usageError{withoutTarget(err)}
 	}
-	server, err := openData(ctx, duly.Config{DataDir: string(u.Data), Database: string(u.DB)})
+	server, err := openData(ctx, duly.Config{DataDir: string(u.Data), Database: string(u.DB), Beside: true})
 	if err != nil {
 		return err
 	}
@@ -62,8 +65,8 @@ func (u *userAddCommand) Run(ctx context.Context, c *console) (err error) {
 // userListCommand is "duly user list".
 type userListCommand struct {
 	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
-	DB   database   `setting:"" name:"db" placeholder:"DSN" help:"Database: sqlite:FILE, or postgres://USER@HOST/NAME (better as $DULY_DB, since others may see command lines). Without it, duly.db in the folder of the data."`
-	JSON bool       `name:"json" help:"Write a JSON array with Graph's names instead of a table."`
+	databaseFlag
+	JSON bool `name:"json" help:"Write a JSON array with Graph's names instead of a table."`
 }
 
 // Examples are shown at the end of the help.
@@ -75,7 +78,7 @@ func (*userListCommand) Examples() string {
 
 // Run lists the users by name.
 func (u *userListCommand) Run(ctx context.Context, c *console) (err error) {
-	server, err := openData(ctx, duly.Config{DataDir: string(u.Data), Database: string(u.DB), Existing: true})
+	server, err := openData(ctx, duly.Config{DataDir: string(u.Data), Database: string(u.DB), Existing: true, Beside: true})
 	if err != nil {
 		return err
 	}
@@ -153,10 +156,22 @@ func openData(ctx context.Context, config duly.Config) (*duly.Server, error) {
 		return nil, fmt.Errorf("there is no data in %s: name the folder of the server with --data or DULY_DATA, or begin with %s",
 			config.DataDir, command("duly user add NAME", dataFolder(config.DataDir)))
 	}
+	return server, dataError(config.DataDir, err)
+}
+
+// dataError says that the data folder cannot be used because of err, if there is
+// one, and what to do.
+func dataError(dir string, err error) error {
+	if errors.Is(err, duly.ErrInUse) {
+		err = fmt.Errorf("%w: stop that one, or choose another folder with --data", err)
+	}
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		err = fmt.Errorf("%w: choose another one with --data, or let this account write to it", err)
 	}
-	return nil, fmt.Errorf("cannot use the data folder %s: %w", config.DataDir, err)
+	if err != nil {
+		err = fmt.Errorf("cannot use the data folder %s: %w", dir, err)
+	}
+	return err
 }
 
 // command is a command line to paste, on the folder of the data.

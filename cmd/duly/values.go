@@ -37,6 +37,27 @@ func (d *database) UnmarshalText(text []byte) error {
 	return duly.Config{Database: string(text)}.Validate()
 }
 
+func (d database) isPostgres() bool {
+	return strings.HasPrefix(string(d), "postgres://") || strings.HasPrefix(string(d), "postgresql://")
+}
+
+// A databaseFlag is the setting that all commands on the data share.
+type databaseFlag struct {
+	DB database `setting:"" name:"db" placeholder:"DSN" help:"Database: sqlite:FILE, or postgres://USER@HOST/NAME (better as $DULY_DB, since others may see command lines). Without it, duly.db in the folder of the data."`
+}
+
+// inFolder refuses a database that is not the one in the folder of the data, the
+// only one that the command knows.
+func (f databaseFlag) inFolder(verb string) error {
+	switch {
+	case f.DB == "":
+		return nil
+	case f.DB.isPostgres():
+		return fmt.Errorf("duly %s is for SQLite: use pg_dump, pg_restore and the other tools of PostgreSQL for the database, and keep a copy of issuer.json", verb)
+	}
+	return fmt.Errorf("duly %s knows duly.db in the folder of the data alone: leave out --db and DULY_DB", verb)
+}
+
 // listenAddress is a host and a port to listen on.
 type listenAddress string
 
@@ -62,13 +83,13 @@ func (a listenAddress) loopback() bool {
 
 // url is the URL of the server once it listens on l: the host as it was given,
 // and the port that was found.
-func (a listenAddress) url(l net.Addr) string {
+func (a listenAddress) url(scheme string, l net.Addr) string {
 	host, _, _ := net.SplitHostPort(string(a))
 	if host == "" {
 		host = "0.0.0.0"
 	}
 	_, port, _ := net.SplitHostPort(l.String())
-	return "http://" + net.JoinHostPort(host, port)
+	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
 // baseURL is the scheme and host of links.
@@ -94,6 +115,15 @@ func (p *proxy) UnmarshalText(text []byte) error {
 	}
 	*p = proxy(prefix)
 	return nil
+}
+
+// webhookHost is where notifications may go.
+type webhookHost string
+
+// UnmarshalText leaves the check to the server's configuration.
+func (h *webhookHost) UnmarshalText(text []byte) error {
+	*h = webhookHost(text)
+	return duly.Config{WebhookAllow: []string{string(text)}}.Validate()
 }
 
 // userName is the principal name of a new user.

@@ -64,6 +64,7 @@ func run(m *testing.M) (status int, err error) {
 // duly is the binary that is tested and its data.
 type duly struct {
 	binary, data string
+	options      []string // more flags for "duly serve"
 	url          string
 	process      *exec.Cmd
 	log          bytes.Buffer
@@ -95,7 +96,7 @@ func (d *duly) output(ctx context.Context, args ...string) (string, error) {
 
 // start runs the server and waits until it says where it is.
 func (d *duly) start(ctx context.Context) error {
-	d.process = d.command(ctx, "serve", "--listen", "127.0.0.1:0", "--log-level", "warn")
+	d.process = d.command(ctx, append([]string{"serve", "--listen", "127.0.0.1:0", "--log-level", "warn"}, d.options...)...)
 	d.process.Stderr = &d.log
 	out, err := d.process.StdoutPipe()
 	if err != nil {

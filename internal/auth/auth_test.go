@@ -172,7 +172,7 @@ func signText(header, payload string, with func(input []byte) []byte) string {
 	return input + "." + b64(string(with([]byte(input))))
 }
 
-func hashed(h crypto.Hash, input []byte) []byte {
+func digest(h crypto.Hash, input []byte) []byte {
 	d := h.New()
 	d.Write(input)
 	return d.Sum(nil)
@@ -187,31 +187,31 @@ func must(signature []byte, err error) []byte {
 
 func rs256(key *rsa.PrivateKey) func([]byte) []byte {
 	return func(in []byte) []byte {
-		return must(rsa.SignPKCS1v15(nil, key, crypto.SHA256, hashed(crypto.SHA256, in)))
+		return must(rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest(crypto.SHA256, in)))
 	}
 }
 
 func rs512(key *rsa.PrivateKey) func([]byte) []byte {
 	return func(in []byte) []byte {
-		return must(rsa.SignPKCS1v15(nil, key, crypto.SHA512, hashed(crypto.SHA512, in)))
+		return must(rsa.SignPKCS1v15(nil, key, crypto.SHA512, digest(crypto.SHA512, in)))
 	}
 }
 
 func ps256(key *rsa.PrivateKey) func([]byte) []byte {
 	return func(in []byte) []byte {
-		return must(rsa.SignPSS(rand.Reader, key, crypto.SHA256, hashed(crypto.SHA256, in), nil))
+		return must(rsa.SignPSS(rand.Reader, key, crypto.SHA256, digest(crypto.SHA256, in), nil))
 	}
 }
 
 func es256(key *ecdsa.PrivateKey) func([]byte) []byte {
 	return func(in []byte) []byte {
-		r, s, err := ecdsa.Sign(rand.Reader, key, hashed(crypto.SHA256, in))
+		r, s, err := ecdsa.Sign(rand.Reader, key, digest(crypto.SHA256, in))
 		return append(r.FillBytes(make([]byte, 32)), must(s.FillBytes(make([]byte, 32)), err)...)
 	}
 }
 
 func es256DER(key *ecdsa.PrivateKey) func([]byte) []byte {
-	return func(in []byte) []byte { return must(ecdsa.SignASN1(rand.Reader, key, hashed(crypto.SHA256, in))) }
+	return func(in []byte) []byte { return must(ecdsa.SignASN1(rand.Reader, key, digest(crypto.SHA256, in))) }
 }
 
 func hs256(secret []byte) func([]byte) []byte {

@@ -4,6 +4,7 @@ package auth
 
 import (
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/hkdf"
@@ -17,12 +18,17 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
+	"strconv"
+	"strings"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/duly-todo/duly/internal/datafile"
 )
 
 // issuerName is the file of the data folder that holds the issuer.
@@ -47,6 +53,7 @@ type Keys struct {
 type signingKey struct {
 	jwk    jose.JSONWebKey                     // private, with kid, alg and use
 	signer jose.Signer                         // for access tokens
+	ids    jose.Signer                         // for id_tokens, which have another typ
 	size   int                                 // bytes of a signature
 	verify func(digest, signature []byte) bool // takes a signature of that size only
 }
@@ -66,13 +73,21 @@ type issuerFile struct {
 // A file that is damaged is an error that says what to do. It is never replaced,
 // because new keys make every token worthless that was given out.
 func OpenKeys(dir string) (*Keys, error) {
+	k, err := LoadKeys(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := createIssuer(filepath.Join(dir, issuerName)); err != nil {
+			return nil, fmt.Errorf("open the token issuer: %w", err)
+		}
+		k, err = LoadKeys(dir) // ours, or that of a process which was faster
+	}
+	return k, err
+}
+
+// LoadKeys is [OpenKeys] that makes nothing: the error is fs.ErrNotExist where
+// there is no issuer.
+func LoadKeys(dir string) (*Keys, error) {
 	path := filepath.Join(dir, issuerName)
 	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = createIssuer(dir, path); err == nil {
-			text, err = os.ReadFile(path) // ours, or that of a process which was faster
-		}
-	}
 	if err != nil {
 		return nil, fmt.Errorf("open the token issuer: %w", err)
 	}
@@ -143,10 +158,11 @@ func newSigningKey(private any) (*signingKey, error) {
 		return nil, fmt.Errorf("name a signing key: %w", err)
 	}
 	k.jwk.KeyID = base64.RawURLEncoding.EncodeToString(thumbprint)
-	k.signer, err = jose.NewSigner(
-		jose.SigningKey{Algorithm: jose.SignatureAlgorithm(k.jwk.Algorithm), Key: k.jwk}, // which adds the kid
-		(&jose.SignerOptions{}).WithType(tokenType))
-	if err != nil {
+	signing := jose.SigningKey{Algorithm: jose.SignatureAlgorithm(k.jwk.Algorithm), Key: k.jwk} // which adds the kid
+	var idErr error
+	k.signer, err = jose.NewSigner(signing, (&jose.SignerOptions{}).WithType(tokenType))
+	k.ids, idErr = jose.NewSigner(signing, (&jose.SignerOptions{}).WithType("JWT"))
+	if err := errors.Join(err, idErr); err != nil {
 		return nil, fmt.Errorf("use a signing key: %w", err)
 	}
 	return k, nil
@@ -182,7 +198,7 @@ func parseIssuer(text []byte) (*Keys, error) {
 }
 
 // createIssuer writes a new issuer to path, unless another process does so first.
-func createIssuer(dir, path string) error {
+func createIssuer(path string) error {
 	private, err := rsa.GenerateKey(rand.Reader, rsaBits)
 	if err != nil {
 		return fmt.Errorf("make a signing key: %w", err)
@@ -195,42 +211,7 @@ func createIssuer(dir, path string) error {
 	if err != nil {
 		return fmt.Errorf("encode the signing key: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return writeOnce(dir, path, append(text, '\n'))
-}
-
-// writeOnce makes the file with the text, whole and on disk, or leaves the one
-// that is there. The final name is made by a hard link, which unlike a rename
-// never replaces a file.
-func writeOnce(dir, path string, text []byte) error {
-	f, err := os.CreateTemp(dir, issuerName+".*.tmp") // of mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncDir(dir)
-}
-
-// syncDir puts the names of a folder on disk. Windows has no such call.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return datafile.WriteOnce(path, append(text, '\n'), 0o600)
 }
 
 // newGUID returns a random GUID in lower case (RFC 9562, version 4).
@@ -239,6 +220,10 @@ func newGUID() string {
 	rand.Read(b[:]) // never fails: it ends the program instead
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
+	return formatGUID(b)
+}
+
+func formatGUID(b [16]byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
@@ -250,4 +235,60 @@ func (k *Keys) Secret(purpose string) ([]byte, error) {
 		return nil, fmt.Errorf("derive a secret: %w", err)
 	}
 	return hkdf.Key(sha256.New, private, nil, "duly "+purpose, 32)
+}
+
+// Tenant is the tenant id, a GUID.
+func (k *Keys) Tenant() string { return k.tenant }
+
+// WebPushKey is the public key of this server for web push (RFC 8292): a point of
+// the curve P-256, uncompressed, as base64url. It is the same as long as the
+// first key of the ring is.
+func (k *Keys) WebPushKey() (string, error) {
+	for n := 0; ; n++ { // one secret in four thousand million is no scalar of the curve
+		secret, err := k.Secret(fmt.Sprintf("web push key %d", n))
+		if err != nil {
+			return "", err
+		}
+		if private, err := ecdh.P256().NewPrivateKey(secret); err == nil {
+			return base64.RawURLEncoding.EncodeToString(private.PublicKey().Bytes()), nil
+		}
+	}
+}
+
+// issuerPath is what the name of every issuer of a tenant ends in.
+func issuerPath(tenant string) string { return "/" + tenant + "/v2.0" }
+
+// issued says whether iss is a name of this issuer: that of the command line,
+// that under the base URL, or where there is none, that of a loopback address
+// that a client used.
+func (k *Keys) issued(iss, base string) bool {
+	origin, ok := strings.CutSuffix(iss, issuerPath(k.tenant))
+	if !ok {
+		return false
+	}
+	return iss == k.issuer || base != "" && origin == strings.TrimSuffix(base, "/") || base == "" && isLoopbackOrigin(origin)
+}
+
+// isLoopbackOrigin says whether s is a scheme and a host of this machine.
+func isLoopbackOrigin(s string) bool {
+	scheme, host, _ := strings.Cut(s, "://")
+	return (scheme == "http" || scheme == "https") && isLoopbackHost(host)
+}
+
+// isLoopbackHost says whether s is a host of this machine, with a port or without.
+func isLoopbackHost(s string) bool {
+	host := s
+	if h, port, err := net.SplitHostPort(s); err == nil {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return false
+		}
+		host = h
+	} else if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		host = s[1 : len(s)-1]
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback() && addr.Zone() == ""
 }

@@ -1,14 +1,17 @@
 package auth
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	josejson "github.com/go-jose/go-jose/v4/json" // minds the case of names and refuses duplicates
 )
 
@@ -32,6 +35,10 @@ type Grant struct {
 	Scopes            []string      // the delegated permissions, each without spaces; see ParseScopes
 	Lifetime          time.Duration // above 0 and at most MaxLifetime; rounded up to seconds
 	App               string        // the client id; CommandLineApp when empty
+	AppOnly           bool          // the application acts as itself: ID is its own object id, and Roles take the place of Scopes
+	Roles             []string      // the application permissions
+	Issuer            string        // the claim iss; that of the keys when empty
+	Session           string        // the claim sid: the tokens that come of one sign-in
 }
 
 // claims are the members of an access token, with the names that Entra gives
@@ -55,6 +62,7 @@ type claims struct {
 	NotBefore         numericDate     `json:"nbf"`
 	Expires           numericDate     `json:"exp"`
 	ID                string          `json:"jti"`
+	Session           string          `json:"sid,omitempty"`
 	Nonce             json.RawMessage `json:"nonce,omitempty"` // id_tokens have one
 	Confirmation      json.RawMessage `json:"cnf,omitempty"`   // a key that must come with the token (RFC 7800)
 }
@@ -70,7 +78,7 @@ func (k *Keys) Mint(g Grant, now time.Time) (string, error) {
 	if g.Lifetime <= 0 || g.Lifetime > MaxLifetime {
 		return "", fmt.Errorf("the lifetime of a token must be above 0 and at most %v, not %v", MaxLifetime, g.Lifetime)
 	}
-	for _, scope := range g.Scopes {
+	for _, scope := range slices.Concat(g.Scopes, g.Roles) {
 		if scope == "" || strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
 			return "", fmt.Errorf("%q is not the name of a permission", scope)
 		}
@@ -79,9 +87,13 @@ func (k *Keys) Mint(g Grant, now time.Time) (string, error) {
 	if app == "" {
 		app = CommandLineApp
 	}
+	idType := "user"
+	if g.AppOnly {
+		idType = "app"
+	}
 	issued := now.Unix()
 	return k.ring[0].sign(claims{
-		Issuer:            k.issuer,
+		Issuer:            cmp.Or(g.Issuer, k.issuer),
 		Audience:          audience{graphAudience},
 		Subject:           g.ID,
 		ObjectID:          g.ID,
@@ -89,7 +101,8 @@ func (k *Keys) Mint(g Grant, now time.Time) (string, error) {
 		AuthorizedParty:   app,
 		AppID:             app,
 		Scope:             strings.Join(g.Scopes, " "),
-		IDType:            "user",
+		Roles:             g.Roles,
+		IDType:            idType,
 		Version:           "2.0",
 		UPN:               g.UserPrincipalName,
 		PreferredUsername: g.UserPrincipalName,
@@ -98,15 +111,19 @@ func (k *Keys) Mint(g Grant, now time.Time) (string, error) {
 		NotBefore:         numericDate(issued),
 		Expires:           numericDate(issued + int64((g.Lifetime+time.Second-1)/time.Second)),
 		ID:                rand.Text(),
+		Session:           g.Session,
 	})
 }
 
-func (k *signingKey) sign(c claims) (string, error) {
-	payload, err := json.Marshal(c)
+// sign makes an access token.
+func (k *signingKey) sign(c claims) (string, error) { return signJSON(k.signer, c) }
+
+func signJSON(signer jose.Signer, claims any) (string, error) {
+	payload, err := json.Marshal(claims)
 	if err != nil {
 		return "", fmt.Errorf("encode the claims of a token: %w", err)
 	}
-	signed, err := k.signer.Sign(payload)
+	signed, err := signer.Sign(payload)
 	if err != nil {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}

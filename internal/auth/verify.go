@@ -16,6 +16,7 @@ import (
 
 	josejson "github.com/go-jose/go-jose/v4/json"
 
+	"github.com/duly-todo/duly/internal/store"
 	"github.com/duly-todo/duly/internal/todo"
 )
 
@@ -35,6 +36,7 @@ const (
 	badAudience   = "Access token validation failure. Invalid audience."
 	expired       = "Lifetime validation failed, the token is expired."
 	notYetValid   = "Lifetime validation failed, the token is not yet valid."
+	badApp        = "Access token validation failure. The application is not known."
 )
 
 // A Verifier checks the access tokens that requests carry. It may be used by
@@ -43,8 +45,9 @@ type Verifier struct {
 	keys   *Keys
 	users  func(ctx context.Context, id string) error
 	now    func() time.Time
-	apps   map[string]bool // the client ids whose tokens are taken
-	iss    []byte          // the member iss as Keys writes it into a payload
+	base   string // scheme and host of the server; see Serving
+	apps   func(ctx context.Context, id string) error
+	db     *store.DB // of the personal access tokens; nil: there are none
 	base64 *base64.Encoding
 	cache  *cache
 }
@@ -58,11 +61,17 @@ func NewVerifier(k *Keys, users func(ctx context.Context, id string) error, now 
 		keys:   k,
 		users:  users,
 		now:    now,
-		apps:   map[string]bool{CommandLineApp: true},
-		iss:    []byte(`"iss":"` + k.issuer + `"`),
+		apps:   func(context.Context, string) error { return todo.ErrNotFound },
 		base64: base64.RawURLEncoding.Strict(),
 		cache:  newCache(cacheSize),
 	}
+}
+
+// Serving makes v take the tokens of an [Issuer] at the base URL, or on loopback
+// where that is empty, as long as their applications are in db, and the personal
+// access tokens that are there. It must be called before v is used.
+func (v *Verifier) Serving(base string, db *store.DB) {
+	v.base, v.apps, v.db = base, db.AppExists, db
 }
 
 // Authenticate returns the principal of a request. It fails with
@@ -83,6 +92,9 @@ func (v *Verifier) Authenticate(r *http.Request) (Principal, error) {
 	if len(token) > maxToken {
 		return Principal{}, refuse("Access token is longer than the 16,384 bytes allowed.")
 	}
+	if v.db != nil && strings.HasPrefix(token, personalPrefix) {
+		return v.personal(r.Context(), token)
+	}
 	now := v.now().Unix()
 	known, hit := v.cache.get(token)
 	if hit {
@@ -92,6 +104,9 @@ func (v *Verifier) Authenticate(r *http.Request) (Principal, error) {
 	}
 	if err == nil && !known.principal.AppOnly {
 		err = v.checkUser(r.Context(), known.principal.User)
+	}
+	if err == nil && known.principal.App != CommandLineApp {
+		err = v.checkApp(r.Context(), known.principal.App)
 	}
 	if err != nil {
 		if _, refused := errors.AsType[*TokenError](err); refused && hit {
@@ -163,7 +178,7 @@ func (v *Verifier) verify(token string, now int64) (*verified, error) {
 	if err != nil {
 		return nil, refuse(notWellFormed)
 	}
-	if !bytes.Contains(text, v.iss) { // only a first look: checkClaims compares the claim itself
+	if !v.keys.issued(firstIssuer(text), v.base) { // only a first look: checkClaims compares the claim itself
 		return nil, refuse(badIssuer)
 	}
 	digest := sha256.Sum256([]byte(token[:len(head)+1+len(payload)]))
@@ -182,6 +197,13 @@ func (v *Verifier) verify(token string, now int64) (*verified, error) {
 		return nil, err
 	}
 	return &verified{principal: c.principal(), lifetime: life}, nil
+}
+
+// firstIssuer is the member iss of a payload, if it stands there as Keys writes it.
+func firstIssuer(payload []byte) string {
+	_, rest, _ := bytes.Cut(payload, []byte(`"iss":"`))
+	iss, _, _ := bytes.Cut(rest, []byte(`"`))
+	return string(iss)
 }
 
 // split takes a token in the compact form apart. It has three parts, none of
@@ -249,7 +271,7 @@ func (v *Verifier) headerKey(head string) (*signingKey, error) {
 func (v *Verifier) checkClaims(c *claims) error {
 	app := c.app()
 	switch {
-	case c.Issuer != v.keys.issuer:
+	case !v.keys.issued(c.Issuer, v.base):
 		return refuse(badIssuer)
 	case !c.Audience.isGraph():
 		return refuse(badAudience)
@@ -265,8 +287,8 @@ func (v *Verifier) checkClaims(c *claims) error {
 		return refuse("Access token validation failure. An id_token is not an access token.")
 	case len(c.Confirmation) > 0:
 		return refuse("Access token validation failure. The token is bound to a key and is no bearer token.")
-	case c.AppID != "" && c.AppID != app, !v.apps[app]:
-		return refuse("Access token validation failure. The application is not known.")
+	case c.AppID != "" && c.AppID != app, app == "":
+		return refuse(badApp)
 	}
 	return nil
 }
@@ -331,6 +353,17 @@ func (v *Verifier) checkUser(ctx context.Context, id string) error {
 		return refuse("The user account of the access token does not exist.")
 	}
 	return fmt.Errorf("look up the user of an access token: %w", err)
+}
+
+func (v *Verifier) checkApp(ctx context.Context, id string) error {
+	err := v.apps(ctx, id)
+	if e, ok := errors.AsType[*todo.Error](err); ok && e.Kind == todo.NotFound {
+		return refuse(badApp)
+	}
+	if err != nil {
+		return fmt.Errorf("look up the application of an access token: %w", err)
+	}
+	return nil
 }
 
 // A TokenError says why a request has no principal. It is answered with 401

@@ -424,8 +424,7 @@ func (p *part) content() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
-	body, err := base64.RawStdEncoding.DecodeString(text)
+	body, err := decodeBase64(text)
 	if err != nil {
 		return "", todo.Errorf(todo.BadRequest, p.name+".body", "The property '%s.body' must be JSON, or in base64 where the Content-Type is another one.", p.name)
 	}

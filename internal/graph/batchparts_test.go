@@ -219,7 +219,7 @@ func TestBatchBodies(t *testing.T) {
 	t.Parallel()
 	s := batchServer(slog.New(slog.DiscardHandler),
 		route{"PUT", "/echo", nil, func(_ *Server, r *request) error {
-			body, err := readAll(r.Body, int(r.ContentLength))
+			body, err := readAll(r.Body, int(r.ContentLength), maxRequestBody)
 			if err != nil {
 				return err
 			}

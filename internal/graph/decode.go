@@ -17,20 +17,23 @@ import (
 const maxRequestBody = 4 << 20
 
 // readBody reads the whole body as JSON.
-func (r *request) readBody() (jsonValue, error) {
+func (r *request) readBody() (jsonValue, error) { return r.readUpTo(maxRequestBody) }
+
+// readUpTo reads the whole body, of at most limit bytes, as JSON.
+func (r *request) readUpTo(limit int) (jsonValue, error) {
 	if err := checkContentType(r.Header.Get("Content-Type")); err != nil {
 		return jsonValue{}, err
 	}
-	if r.ContentLength > maxRequestBody {
-		return jsonValue{}, bodyTooLarge()
+	if r.ContentLength > int64(limit) {
+		return jsonValue{}, bodyTooLarge(limit)
 	}
-	var in io.Reader = http.MaxBytesReader(r.w, r.Body, maxRequestBody)
+	var in io.Reader = http.MaxBytesReader(r.w, r.Body, int64(limit))
 	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
 	case "", "identity":
 	case "gzip":
 		z, err := gzip.NewReader(in)
 		if err != nil {
-			return jsonValue{}, badGzip(err)
+			return jsonValue{}, badGzip(err, limit)
 		}
 		in = z
 	default: // the official SDKs send the body again, plain, on a 415
@@ -40,23 +43,23 @@ func (r *request) readBody() (jsonValue, error) {
 	if size < 0 {
 		size = 512
 	}
-	body, err := readAll(in, int(size))
+	body, err := readAll(in, int(size), limit)
 	if err != nil {
-		return jsonValue{}, badGzip(err)
+		return jsonValue{}, badGzip(err, limit)
 	}
 	return parseJSON(body)
 }
 
-// readAll reads at most maxRequestBody bytes; more are an error. size is what
-// the body is expected to have.
-func readAll(in io.Reader, size int) ([]byte, error) {
+// readAll reads at most limit bytes; more are an error. size is what the body is
+// expected to have.
+func readAll(in io.Reader, size, limit int) ([]byte, error) {
 	b := make([]byte, 0, size+1)
 	for {
 		n, err := in.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		switch {
-		case len(b) > maxRequestBody:
-			return nil, bodyTooLarge()
+		case len(b) > limit:
+			return nil, bodyTooLarge(limit)
 		case err == io.EOF:
 			return b, nil
 		case err != nil:
@@ -67,19 +70,19 @@ func readAll(in io.Reader, size int) ([]byte, error) {
 	}
 }
 
-func bodyTooLarge() error {
-	return todo.Errorf(todo.TooLarge, "", "The request body is larger than the %d bytes allowed.", maxRequestBody)
+func bodyTooLarge(limit int) error {
+	return todo.Errorf(todo.TooLarge, "", "The request body is larger than the %d bytes allowed.", limit)
 }
 
 // badGzip says what is wrong with a body that could not be read.
-func badGzip(err error) error {
+func badGzip(err error, limit int) error {
 	var tooLarge *http.MaxBytesError
 	var known *todo.Error
 	switch {
 	case errors.As(err, &known):
 		return err
 	case errors.As(err, &tooLarge):
-		return bodyTooLarge()
+		return bodyTooLarge(limit)
 	}
 	return todo.Errorf(todo.BadRequest, "", "The request body could not be read: %v.", err)
 }
@@ -310,11 +313,11 @@ type children struct {
 	extensions []todo.Extension
 }
 
-func decodeChildren(v jsonValue) (c children, err error) {
+func (p Profile) decodeChildren(v jsonValue) (c children, err error) {
 	d := decoder{v: v}
 	c.steps = opt(&d, "checklistItems", list("microsoft.graph.checklistItem", decodeChecklistItem)).V
 	c.links = opt(&d, "linkedResources", list("microsoft.graph.linkedResource", decodeLinkedResource)).V
-	c.extensions = opt(&d, "extensions", list("microsoft.graph.extension", decodeExtension)).V
+	c.extensions = opt(&d, "extensions", list("microsoft.graph.extension", p.decodeExtension)).V
 	return c, d.err
 }
 
@@ -343,34 +346,77 @@ func decodeLinkedResource(v jsonValue) (p todo.LinkedResourcePatch, err error) {
 }
 
 // decodeExtension reads an open extension: its name, and all other members but
-// control information of the whole as the client's data. An integer is stored
-// with the annotation that the real service answers with (semantics 16.8).
-func decodeExtension(v jsonValue) (x todo.Extension, err error) {
+// control information of the whole as the client's data, of which only one may
+// have a name. An integer is stored with the annotation that the real service
+// answers with (semantics 16.8).
+func (p Profile) decodeExtension(v jsonValue) (x todo.Extension, err error) {
 	if v, err = v.object("microsoft.graph.openTypeExtension"); err != nil {
 		return x, err
 	}
+	last := map[string]jsonValue{} // by name; of one name the last member counts
+	for name, member := range v.members() {
+		last[lowerASCII(name)] = member
+	}
 	data := []byte{'{'}
 	for name, member := range v.members() {
-		switch strings.ToLower(name) {
-		case "extensionname":
+		key := lowerASCII(name)
+		switch {
+		case last[key] != member:
+			continue
+		case key == "extensionname":
 			if x.Name, err = member.str(); err != nil {
 				return x, err
 			}
+			x.Name = todo.ExtensionName(x.Name)
 			continue
-		case "id", "@odata.type", "@odata.id", "@odata.context", "@odata.etag":
+		case key == "@odata.type":
+			if err := checkExtensionType(member); err != nil {
+				return x, err
+			}
+			continue
+		case key == "id", strings.HasPrefix(key, "@odata."):
 			continue
 		}
-		if last, _ := v.member(name); last != member {
-			continue // a later member has the same name
-		}
-		if _, annotated := v.member(name + "@odata.type"); !annotated && isInteger(member) {
+		_, annotated := last[key+"@odata.type"]
+		switch {
+		case annotated, key == "", strings.Contains(key, "@"): // which are annotations themselves
+		case isInteger(member):
 			data = appendMember(data, name+"@odata.type", `"#Int64"`)
+		case member.kind() == jsonArray && p.TypedArrays:
+			return x, todo.Errorf(todo.Invalid, member.path(), "The given untyped value '%s' in payload is invalid. Consider using a OData type annotation explicitly.", cutText(member.raw()))
 		}
 		data = appendMember(data, name, member.raw())
 	}
 	x.Data = string(append(data, '}'))
-	x.Name = strings.TrimPrefix(x.Name, todo.ExtensionIDPrefix)
 	return x, nil
+}
+
+// checkExtensionType checks the "@odata.type" of an extension. The one of mail is
+// on the documentation's page for updates.
+func checkExtensionType(v jsonValue) error {
+	if v.isNull() {
+		return nil
+	}
+	name, err := v.str()
+	if err != nil {
+		return err
+	}
+	switch strings.ToLower(strings.TrimPrefix(name, "#")) {
+	case "microsoft.graph.opentypeextension", "graph.opentypeextension", "opentypeextension", "microsoft.outlookservices.opentypeextension":
+		return nil
+	}
+	return v.mismatch("microsoft.graph.openTypeExtension")
+}
+
+// lowerASCII is the form in which names that [jsonValue.member] takes for one are
+// equal.
+func lowerASCII(s string) string {
+	return strings.Map(func(c rune) rune {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		return c
+	}, s)
 }
 
 func isInteger(v jsonValue) bool {

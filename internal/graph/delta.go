@@ -166,26 +166,34 @@ func (s *Server) deltaTasks(r *request) error {
 
 // deltaLists serves GET …/todo/lists/delta.
 func (s *Server) deltaLists(r *request) error {
-	items := func(lists []todo.TaskList) []deltaItem {
+	items := func(tx *store.Tx, lists []todo.TaskList, err error) ([]deltaItem, error) {
 		out := make([]deltaItem, len(lists))
 		for i := range lists {
 			l := &lists[i]
 			out[i] = deltaItem{id: l.ID, version: l.Version, reason: "changed"}
-			if r.opts.filter == nil || odata.Eval(r.opts.filter, store.ListRow(l)) {
-				out[i].write = func(e *encoder) { e.taskList(l) }
+			ok := err == nil
+			if r.opts.filter != nil && err == nil {
+				ok, err = tx.MatchesList(r.opts.filter, l)
+			}
+			if ok && err == nil {
+				l.Extensions, err = r.opts.extensionsOf(tx, l.ID, "")
+				out[i].write = func(e *encoder) {
+					e.taskList(l)
+					e.extensions(l.Extensions, "", l.ID)
+				}
 			}
 		}
-		return out
+		return out, err
 	}
 	return s.delta(r, store.ListSchema(), deltaSource{
 		kind: store.ListChange,
 		all: func(tx *store.Tx, after string, limit int) ([]deltaItem, error) {
 			lists, err := tx.ListsAfter(after, limit)
-			return items(lists), err
+			return items(tx, lists, err)
 		},
 		changed: func(tx *store.Tx, after, upTo int64) ([]deltaItem, error) {
 			lists, err := tx.ChangedLists(after, upTo)
-			return items(lists), err
+			return items(tx, lists, err)
 		},
 		removed: func(e *encoder, id, reason string) {
 			e.removal(reason)

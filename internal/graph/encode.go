@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/duly-todo/duly/internal/odata"
 	"github.com/duly-todo/duly/internal/store"
 	"github.com/duly-todo/duly/internal/todo"
 )
@@ -21,14 +22,18 @@ const contentType = "application/json;odata.metadata=minimal;odata.streaming=tru
 
 // answer sends the status and a body of JSON.
 func (r *request) answer(status int, body []byte) {
-	switch {
-	case len(body) == 0:
-	case r.bare:
-		r.header["Content-Type"] = []string{strings.Replace(contentType, "minimal", "none", 1)}
-	default:
-		r.header["Content-Type"] = []string{contentType}
+	if len(body) > 0 {
+		r.setJSON()
 	}
 	r.send(status, body)
+}
+
+// setJSON sets the type of a body of JSON.
+func (r *request) setJSON() {
+	r.header["Content-Type"] = []string{contentType}
+	if r.bare {
+		r.header["Content-Type"] = []string{strings.Replace(contentType, "minimal", "none", 1)}
+	}
 }
 
 // send sends the status and body, compressed where the client takes it. The type
@@ -156,13 +161,13 @@ func (e *encoder) dateTime(name string, d todo.DateTime) {
 	e.b = append(e.b, '}')
 }
 
-func (e *encoder) etag(tag etag) {
+func (e *encoder) etag(tag odata.ETag) {
 	if e.r.bare {
 		return
 	}
 	e.comma()
 	e.b = append(e.b, `"@odata.etag":"W/\"`...)
-	text := tag.appendTo(make([]byte, 0, 32))
+	text := tag.AppendTo(make([]byte, 0, 32))
 	e.b = append(e.b, text[3:len(text)-1]...) // between its quotes, which need escapes here
 	e.b = append(e.b, `\""`...)
 }
@@ -205,7 +210,7 @@ func (r *request) childContext(list, task, child string) string {
 
 // taskList writes the members of a todoTaskList.
 func (e *encoder) taskList(l *todo.TaskList) {
-	e.etag(newETag(l.Version, l.Modified))
+	e.etag(odata.NewETag(l.Version, l.Modified))
 	e.str("displayName", l.Name)
 	e.boolean("isOwner", true)
 	e.boolean("isShared", false)
@@ -258,15 +263,7 @@ func (e *encoder) task(t *todo.Task, tasks string) {
 		}
 		e.b = append(e.b, ']')
 	}
-	if len(t.Extensions) > 0 {
-		e.childrenOf("extensions", t, tasks)
-		for _, x := range t.Extensions {
-			e.open()
-			e.extension(x)
-			e.close()
-		}
-		e.b = append(e.b, ']')
-	}
+	e.extensions(t.Extensions, tasks, t.ID)
 }
 
 func (e *encoder) open()  { e.comma(); e.b = append(e.b, '{') }
@@ -362,6 +359,25 @@ func (e *encoder) linkedResource(l *todo.LinkedResource) {
 	e.str("id", l.ID)
 }
 
+// extensions writes those of a task or a list, if there are any; collection is
+// its context, or empty in delta.
+func (e *encoder) extensions(extensions []todo.Extension, collection, id string) {
+	if len(extensions) == 0 {
+		return
+	}
+	if collection != "" {
+		e.context("extensions", collection, keyed(id), "/extensions")
+	}
+	e.name("extensions")
+	e.b = append(e.b, '[')
+	for _, x := range extensions {
+		e.open()
+		e.extension(x)
+		e.close()
+	}
+	e.b = append(e.b, ']')
+}
+
 // extension writes the members of an openTypeExtension: the client's own, which
 // are stored as a JSON object, follow ours.
 func (e *encoder) extension(x todo.Extension) {
@@ -370,7 +386,7 @@ func (e *encoder) extension(x todo.Extension) {
 	}
 	e.str("extensionName", x.Name)
 	e.str("id", todo.ExtensionIDPrefix+x.Name)
-	data, err := parseJSON([]byte(x.Data))
+	data, err := parseOwnJSON([]byte(x.Data))
 	if err != nil {
 		return // decodeExtension wrote it: there is nothing that could be shown
 	}
@@ -422,9 +438,15 @@ func (e *encoder) user(u *todo.User) {
 // entity answers with one entity: fragment is its collection's context, members
 // writes it.
 func (r *request) entity(status int, fragment string, members func(*encoder)) {
+	r.object(status, fragment+selected(r.opts.sel)+"/$entity", members)
+}
+
+// object answers with one entity or the value of a complex type, whose context
+// is whole.
+func (r *request) object(status int, context string, members func(*encoder)) {
 	e := r.encoder()
 	e.b = append(e.b, '{')
-	e.context("", fragment, selected(r.opts.sel), "/$entity")
+	e.context("", context)
 	members(e)
 	e.b = append(e.b, '}')
 	e.prune(0)
@@ -467,17 +489,33 @@ func (r *request) number(n int) {
 
 // created answers a POST: 201, the address of the new entity, and the entity.
 func (r *request) created(id string, fragment string, members func(*encoder)) {
-	r.header["Location"] = []string{r.base + "/" + r.version + r.path + "/" + escapeID(id)}
+	r.header["Location"] = []string{r.base + "/" + r.version + r.path + keySegment(id)}
 	r.entity(http.StatusCreated, fragment, members)
+}
+
+// keySegment writes an id at the end of an address: after a slash or, where it
+// has parentheses, which a path would take for those of a key, as a key.
+func keySegment(id string) string {
+	if !strings.ContainsAny(id, "()") {
+		return "/" + escapeID(id)
+	}
+	return "('" + escapeID(strings.ReplaceAll(id, "'", "''")) + "')"
 }
 
 // updated answers a PATCH: the whole entity, or nothing where the client
 // prefers that.
 func (r *request) updated(fragment string, members func(*encoder)) {
+	if !r.answeredMinimal() {
+		r.entity(http.StatusOK, fragment, members)
+	}
+}
+
+// answeredMinimal answers a PATCH without a body where the client prefers that,
+// and says whether it does.
+func (r *request) answeredMinimal() bool {
 	if r.prefer.minimal {
 		r.header.Add("Preference-Applied", "return=minimal")
 		r.answer(http.StatusNoContent, nil)
-		return
 	}
-	r.entity(http.StatusOK, fragment, members)
+	return r.prefer.minimal
 }

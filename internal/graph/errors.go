@@ -39,6 +39,8 @@ func form(kind todo.Kind) answerForm {
 		return answerForm{status: 400, code: "invalidRequest", inner: "LinkedResourceSizeExceeded"}
 	case todo.LinkHeld:
 		return answerForm{status: 409, code: "nameAlreadyExists", inner: "LinkedResourceHeld"}
+	case todo.CategoryExists:
+		return answerForm{status: 409, code: "CategoryNameExists"}
 	case todo.WrongList:
 		return answerForm{status: 400, code: "invalidRequest"}
 	case todo.NotFound:
@@ -75,6 +77,22 @@ func form(kind todo.Kind) answerForm {
 		return answerForm{status: 424, code: "FailedDependency"}
 	case todo.AnswerTooLarge:
 		return answerForm{status: 507, code: "generalException", inner: "BatchAnswerTooLarge"}
+	case todo.InvalidSlice:
+		return answerForm{status: 400, code: "invalidRequest", inner: "InvalidContentRange"}
+	case todo.InvalidStart:
+		return answerForm{status: 400, code: "invalidRequest", inner: "InvalidStart"}
+	case todo.BadSubscription:
+		return answerForm{status: 400, code: "ExtensionError"}
+	case todo.EndpointFailed:
+		return answerForm{status: 400, code: "ValidationError"}
+	case todo.EndpointTimedOut:
+		return answerForm{status: 400, code: "InvalidRequest"}
+	case todo.SubscriptionLimit:
+		return answerForm{status: 403, code: "ExtensionError"}
+	case todo.TooManyRequests:
+		return answerForm{status: 429, code: "TooManyRequests"}
+	case todo.OutOfSpace:
+		return answerForm{status: 507, code: "quotaLimitReached"}
 	case todo.Unavailable:
 		return answerForm{status: 503, code: "serviceNotAvailable"}
 	}
@@ -95,8 +113,11 @@ func (s *Server) fail(r *request, err error) {
 		e = unavailable()
 	case errors.Is(err, store.ErrClosed), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		e = unavailable()
-	default:
+	case errors.Is(err, store.ErrFull):
 		s.log.ErrorContext(r.Context(), "request failed", "request-id", r.id, "method", r.Method, "route", r.path, "err", err)
+		e = &todo.Error{Kind: todo.OutOfSpace, Message: "The server has no space left. Nothing was changed."}
+	default:
+		s.log.ErrorContext(r.Context(), "request failed", "request-id", r.id, "method", r.Method, "route", r.routePath(), "err", err) // the path may hold a secret
 		e = &todo.Error{Message: internalMessage}
 	}
 	f := form(e.Kind)
@@ -107,6 +128,8 @@ func (s *Server) fail(r *request, err error) {
 		f, e = form(todo.BadRequest), &todo.Error{Message: "Badly formed token."}
 	case e.Kind == todo.Unavailable:
 		r.header.Set("Retry-After", "1")
+	case e.Kind == todo.TooManyRequests:
+		r.header.Set("Retry-After", "10") // what it waits for takes that long at most
 	}
 	if t, ok := errors.AsType[*auth.TokenError](err); ok {
 		r.header.Set("WWW-Authenticate", auth.Challenge(r.base, t))

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/duly-todo/duly/internal/odata"
 	"github.com/duly-todo/duly/internal/todo"
 )
 
@@ -37,7 +38,7 @@ func FuzzDecodeTask(f *testing.F) {
 			requireMessage(t, err)
 			return
 		}
-		if _, err := decodeChildren(v); err != nil {
+		if _, err := (Profile{}).decodeChildren(v); err != nil {
 			requireMessage(t, err)
 		}
 		task, err := todo.NewTask("id", "list", patch, now)
@@ -119,13 +120,13 @@ func FuzzQuery(f *testing.F) {
 }
 
 func FuzzETag(f *testing.F) {
-	e := newETag(3, time.UnixMicro(1_700_000_000_000_000))
+	e := odata.NewETag(3, time.UnixMicro(1_700_000_000_000_000))
 	f.Add(e.String())
-	f.Add(e.String() + ", " + newETag(4, time.UnixMicro(1)).String())
+	f.Add(e.String() + ", " + odata.NewETag(4, time.UnixMicro(1)).String())
 	f.Add(`"garbage"`)
 	f.Add(`W/"`)
 	f.Fuzz(func(t *testing.T, header string) {
-		ok, err := e.matches(header)
+		ok, err := e.Matches(header)
 		if ok && !strings.Contains(header, e.String()[3:27]) {
 			t.Errorf("%q matches %s", header, e)
 		}
@@ -145,6 +146,48 @@ func FuzzLinkedResourceID(f *testing.F) {
 			requireMessage(t, err)
 		} else if len(id) != 36 || id != strings.ToLower(id) {
 			t.Errorf("%q gives the id %q", address, id)
+		}
+	})
+}
+
+// FuzzDecodeExtension feeds bodies to the decoder of extensions: what is accepted
+// is written as an object that, sent back, is the same extension, and an integer
+// has its type.
+func FuzzDecodeExtension(f *testing.F) {
+	f.Add(`{"extensionName":"a.b","n":3,"N":4,"s":"x","a@odata.type":"#Collection(String)","a":["x"],"none":null}`)
+	f.Add(`{"extensionName":"microsoft.graph.openTypeExtension.x","@odata.type":"openTypeExtension","deep":{"er":[{}]}}`)
+	f.Add(`{"\u212a":1,"k":2,"id":"x","@odata.id":"y","@x.y":1,"x@y":1,"":1}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		v, err := parseJSON([]byte(body))
+		if err != nil {
+			return
+		}
+		for _, p := range profiles() {
+			x, err := p.decodeExtension(v)
+			if err != nil {
+				requireMessage(t, err)
+				continue
+			}
+			held, err := todo.PutExtension(nil, x)
+			if err != nil {
+				requireMessage(t, err)
+				continue
+			}
+			e := &encoder{r: &request{}, b: []byte{'{'}}
+			e.extension(held[0])
+			again, err := parseOwnJSON(append(e.b, '}'))
+			if err != nil {
+				t.Fatalf("%s becomes %s: %v", body, e.b, err)
+			}
+			back, err := p.decodeExtension(again)
+			if err != nil || back != x {
+				t.Fatalf("%s becomes %s, and sent back %+v (%v)", body, e.b, back, err)
+			}
+			for name, member := range again.members() {
+				if _, typed := again.member(name + "@odata.type"); isInteger(member) && !typed && name != "" && !strings.Contains(name, "@") {
+					t.Fatalf("%s becomes %s, where %q has no type", body, e.b, name)
+				}
+			}
 		}
 	})
 }

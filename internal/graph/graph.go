@@ -21,6 +21,7 @@ import (
 	"github.com/duly-todo/duly/internal/auth"
 	"github.com/duly-todo/duly/internal/store"
 	"github.com/duly-todo/duly/internal/todo"
+	"github.com/duly-todo/duly/internal/webhook"
 )
 
 // Options are what a Server needs.
@@ -33,6 +34,12 @@ type Options struct {
 	Profile        Profile
 	BaseURL        string         // scheme and host of all links; empty: those that the client used
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* headers count
+	Webhook        *webhook.Client
+	WebPushKey     string
+
+	// Observe makes the observer of a route, by its method and its path in the
+	// table of routes. It is called once for each; nil: nobody is told.
+	Observe func(method, path string) func(status int, took time.Duration)
 }
 
 // A Server answers requests for the API.
@@ -45,15 +52,24 @@ type Server struct {
 	profile  Profile
 	baseURL  string
 	proxies  []netip.Prefix
+	webhook  *webhook.Client
+	pushKey  string
 	tree     *node
+
+	observers map[*route]observer // nil: nobody is told
 }
 
 // New returns a Server.
 func New(o Options) *Server {
-	return &Server{
+	s := &Server{
 		db: o.DB, verifier: o.Verifier, secret: o.Secret, log: o.Log, now: o.Now, profile: o.Profile,
 		baseURL: strings.TrimSuffix(o.BaseURL, "/"), proxies: o.TrustedProxies, tree: newTree(routes()),
+		webhook: o.Webhook, pushKey: o.WebPushKey,
 	}
+	if o.Observe != nil {
+		s.observers = newObservers(s.tree, o.Observe)
+	}
+	return s
 }
 
 // A request is a call of the API with what its handler needs, and the answer as
@@ -68,6 +84,7 @@ type request struct {
 	version  string // "v1.0" or "beta"
 
 	principal auth.Principal
+	refused   error    // what is wrong with the token, where the route asks for none
 	as        store.As // whose mailbox the request is about
 	match
 	query  query
@@ -100,36 +117,53 @@ func (s *Server) run(r *request, serve func(*request) error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler && r.outer == nil {
+				s.finished(r) // which was cut off on purpose
 				panic(p)
 			}
 			s.fail(r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
-		s.logRequest(r)
+		s.finished(r)
 	}()
 	if err := serve(r); err != nil {
 		s.fail(r, err)
 	}
 }
 
+// finished counts and logs a request that has its answer.
+func (s *Server) finished(r *request) {
+	took := s.now().Sub(r.now)
+	if s.observers != nil {
+		s.observers[r.route()](r.status, took)
+	}
+	s.logRequest(r, took)
+}
+
 // logRequest writes the one line of a request. It names the route as the table
 // has it: ids, bodies, titles and tokens are nobody's business.
-func (s *Server) logRequest(r *request) {
+func (s *Server) logRequest(r *request, took time.Duration) {
 	if !s.log.Enabled(r.Context(), slog.LevelInfo) {
 		return
 	}
-	route := "-"
-	if r.node != nil && r.node.routes[r.Method] != nil {
-		route = r.node.routes[r.Method].path
-	}
 	attrs := []slog.Attr{
-		slog.String("method", r.Method), slog.String("version", r.version), slog.String("route", route),
-		slog.Int("status", r.status), slog.Duration("took", s.now().Sub(r.now)),
+		slog.String("method", r.Method), slog.String("version", r.version), slog.String("route", r.routePath()),
+		slog.Int("status", r.status), slog.Duration("took", took),
 		slog.String("request-id", r.id), slog.String("user", r.principal.User), slog.String("app", r.principal.App),
 	}
 	if r.outer != nil {
 		attrs = append(attrs, slog.String("batch", r.outer.id))
 	}
+	if id := traceID(r.Header); id != "" {
+		attrs = append(attrs, slog.String("trace-id", id))
+	}
 	s.log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
+}
+
+// routePath is the path of the request as the table has it; "-" if it is not there.
+func (r *request) routePath() string {
+	if rt := r.route(); rt != nil {
+		return rt.path
+	}
+	return "-"
 }
 
 // commonHeaders sets what every answer carries (semantics §1).
@@ -156,7 +190,7 @@ func (s *Server) serve(r *request) (err error) {
 	if err != nil && !s.isOpen(r) {
 		return err
 	}
-	r.principal = principal
+	r.principal, r.refused = principal, err
 	return s.dispatch(r)
 }
 
@@ -172,7 +206,7 @@ func (s *Server) isOpen(r *request) bool {
 		return false
 	}
 	rt := m.node.routes[r.Method]
-	return rt != nil && rt.needs == noToken
+	return rt != nil && (rt.needs == noToken || rt.needs == uploadSecret && !s.profile.UploadNeedsToken)
 }
 
 // dispatch does all that comes between the token and the answer.
@@ -248,6 +282,12 @@ func (s *Server) authorize(r *request, needs *permission) error {
 	if needs == nil || needs == noToken {
 		return nil
 	}
+	if r.refused != nil { // it is an uploadSecret's: the path has to name the mailbox, which need not exist
+		if r.as.User = strings.ToLower(r.params["user"]); !store.ValidGUID(r.as.User) {
+			return r.refused
+		}
+		return nil
+	}
 	p := r.principal
 	allowed := needs.delegated
 	if p.AppOnly {
@@ -259,18 +299,33 @@ func (s *Server) authorize(r *request, needs *permission) error {
 	target, named := r.params["user"]
 	switch {
 	case p.AppOnly && target == "":
-		if !named && needs.directory {
+		if !named && (needs.directory || needs == subscriptionsRead) {
 			return nil
 		}
-		return todo.Errorf(todo.BadRequest, "", "/me request is only valid with delegated authentication flow.")
-	case needs.directory, !named, target == p.User:
+		return meNeedsUser()
+	case needs.directory, !named:
 		return nil
+	}
+	return s.enter(r, target)
+}
+
+func meNeedsUser() error {
+	return todo.Errorf(todo.BadRequest, "", "/me request is only valid with delegated authentication flow.")
+}
+
+// enter makes the mailbox of target, an id or a name, that of the request, if the
+// token reaches it.
+func (s *Server) enter(r *request, target string) error {
+	p := r.principal
+	switch {
 	case p.AppOnly:
 		u, err := s.db.User(r.Context(), target)
 		if err != nil {
 			return err
 		}
 		r.as.User = u.ID
+		return nil
+	case target == p.User:
 		return nil
 	}
 	own, err := s.isOwn(r.Context(), p.User, target)

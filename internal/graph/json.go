@@ -62,11 +62,21 @@ type jsonValue struct {
 // The values share one copy of the body, which lives as long as any of them or
 // of their strings.
 func parseJSON(body []byte) (jsonValue, error) {
+	return parseJSONWithin(body, maxJSONDepth, maxJSONValues)
+}
+
+// parseOwnJSON reads what this server has written: many bodies may stand in it,
+// each a few levels deep.
+func parseOwnJSON(body []byte) (jsonValue, error) {
+	return parseJSONWithin(body, maxJSONDepth+16, math.MaxInt32)
+}
+
+func parseJSONWithin(body []byte, depth, values int) (jsonValue, error) {
 	if len(body) > math.MaxInt32 {
 		return jsonValue{}, todo.Errorf(todo.Malformed, "", "Unable to read JSON request payload: it is too long.")
 	}
 	doc := &jsonDocument{src: strings.TrimPrefix(string(body), "\ufeff")}
-	p := jsonParser{src: doc.src, nodes: make([]jsonNode, 0, min(4+len(body)/16, 64))}
+	p := jsonParser{src: doc.src, maxDepth: depth, maxValues: values, nodes: make([]jsonNode, 0, min(4+len(body)/16, 64))}
 	p.space()
 	if p.i == len(p.src) {
 		return jsonValue{}, todo.Errorf(todo.Malformed, "", "Empty Payload. JSON content expected.")

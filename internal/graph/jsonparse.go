@@ -10,18 +10,20 @@ import (
 	"github.com/duly-todo/duly/internal/todo"
 )
 
-// A jsonParser reads a text by recursive descent, at most maxJSONDepth deep.
+// A jsonParser reads a text by recursive descent, at most maxDepth deep.
 type jsonParser struct {
 	src   string
 	i     int // the next byte to read
 	nodes []jsonNode
+
+	maxDepth, maxValues int
 }
 
 // value reads one value; p stands on its first byte. It becomes a member of an
 // object if it has a name.
 func (p *jsonParser) value(name string, depth int) error {
-	if len(p.nodes) == maxJSONValues {
-		return p.fail(p.i, fmt.Sprintf("more than %d values", maxJSONValues))
+	if len(p.nodes) == p.maxValues {
+		return p.fail(p.i, fmt.Sprintf("more than %d values", p.maxValues))
 	}
 	if p.i == len(p.src) {
 		return p.unexpected(p.i)
@@ -60,7 +62,7 @@ func (p *jsonParser) value(name string, depth int) error {
 }
 
 func (p *jsonParser) object(depth int) error {
-	if depth > maxJSONDepth {
+	if depth > p.maxDepth {
 		return p.tooDeep()
 	}
 	p.i++
@@ -99,7 +101,7 @@ func (p *jsonParser) object(depth int) error {
 }
 
 func (p *jsonParser) array(depth int) error {
-	if depth > maxJSONDepth {
+	if depth > p.maxDepth {
 		return p.tooDeep()
 	}
 	p.i++
@@ -291,7 +293,7 @@ func (p *jsonParser) unexpected(at int) error {
 }
 
 func (p *jsonParser) tooDeep() error {
-	return p.fail(p.i, fmt.Sprintf("more than %d levels of nesting", maxJSONDepth))
+	return p.fail(p.i, fmt.Sprintf("more than %d levels of nesting", p.maxDepth))
 }
 
 func (p *jsonParser) fail(at int, what string) error {

@@ -2,7 +2,9 @@ package graph
 
 import (
 	"net/http"
+	"slices"
 
+	"github.com/duly-todo/duly/internal/odata"
 	"github.com/duly-todo/duly/internal/store"
 	"github.com/duly-todo/duly/internal/todo"
 )
@@ -16,6 +18,25 @@ func (s *Server) getTodo(r *request) error {
 	return nil
 }
 
+// lists reads the lists that $filter selects.
+func (o options) lists(tx *store.Tx) ([]todo.TaskList, error) {
+	lists, err := tx.Lists(0, maxInMemory)
+	if err == nil {
+		err = checkInMemory(len(lists))
+	}
+	if err != nil || o.filter == nil {
+		return lists, err
+	}
+	lists = slices.DeleteFunc(lists, func(l todo.TaskList) bool {
+		ok := false
+		if err == nil {
+			ok, err = tx.MatchesList(o.filter, &l)
+		}
+		return !ok
+	})
+	return lists, err
+}
+
 // listLists serves GET …/todo/lists.
 func (s *Server) listLists(r *request) error {
 	o, err := s.readOptions(r, store.ListSchema())
@@ -25,18 +46,17 @@ func (s *Server) listLists(r *request) error {
 	var p page[todo.TaskList]
 	var tasks [][]todo.Task // of each list, where $expand asks for them
 	err = s.view(r, func(tx *store.Tx) error {
-		lists, err := tx.Lists(0, maxInMemory)
-		if err == nil {
-			err = checkInMemory(len(lists))
-		}
+		lists, err := o.lists(tx)
 		if err != nil {
 			return err
 		}
-		if p, err = pageOf(s, r, o, lists, store.ListRow, defaultPage); err != nil {
+		picked := o
+		picked.filter = nil
+		if p, err = pageOf(s, r, picked, lists, store.ListRow, defaultPage); err != nil {
 			return err
 		}
 		for i := range p.items {
-			of, err := o.tasksOf(tx, p.items[i].ID)
+			of, err := o.expandList(tx, &p.items[i])
 			if err != nil {
 				return err
 			}
@@ -47,11 +67,23 @@ func (s *Server) listLists(r *request) error {
 	if err != nil {
 		return err
 	}
-	r.collection(r.listsContext(), len(p.items), p.count, p.next, func(e *encoder, i int) {
-		e.taskList(&p.items[i])
-		e.tasksOf(&p.items[i], tasks[i])
-	})
+	r.collection(r.listsContext(), len(p.items), p.count, p.next, func(e *encoder, i int) { e.expandedList(&p.items[i], tasks[i]) })
 	return nil
+}
+
+// expandList applies $expand to a list: its extensions and its tasks are read now.
+func (o options) expandList(tx *store.Tx, l *todo.TaskList) (tasks []todo.Task, err error) {
+	if l.Extensions, err = o.extensionsOf(tx, l.ID, ""); err != nil {
+		return nil, err
+	}
+	return o.tasksOf(tx, l.ID)
+}
+
+// expandedList writes the members of a list with what $expand asks for.
+func (e *encoder) expandedList(l *todo.TaskList, tasks []todo.Task) {
+	e.taskList(l)
+	e.extensions(l.Extensions, e.r.listsContext(), l.ID)
+	e.tasksOf(l, tasks)
 }
 
 // tasksOf reads the tasks of a list for $expand=tasks; nil where it is not asked
@@ -65,7 +97,14 @@ func (o options) tasksOf(tx *store.Tx, list string) ([]todo.Task, error) {
 	if x.Top >= 0 {
 		limit = min(x.Top, maxPage)
 	}
-	return tx.QueryTasks(store.TaskQuery{List: list, Filter: x.Filter, OrderBy: x.OrderBy, Skip: x.Skip, Limit: limit})
+	tasks, err := tx.QueryTasks(store.TaskQuery{List: list, Filter: x.Filter, OrderBy: x.OrderBy, Skip: x.Skip, Limit: limit})
+	inner := options{expand: x.Expand}
+	for i := range tasks {
+		if err == nil {
+			err = inner.expandTask(tx, &tasks[i])
+		}
+	}
+	return tasks, err
 }
 
 // tasksOf writes the tasks of a list that $expand asks for.
@@ -91,21 +130,20 @@ func (s *Server) countLists(r *request) error {
 	if err != nil {
 		return err
 	}
-	var lists []todo.TaskList
-	err = s.view(r, func(tx *store.Tx) (err error) {
-		if lists, err = tx.Lists(0, maxInMemory); err == nil {
-			err = checkInMemory(len(lists))
-		}
+	n := 0
+	err = s.view(r, func(tx *store.Tx) error {
+		lists, err := o.lists(tx)
+		n = len(lists)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	r.number(len(pick(lists, store.ListRow, o.filter, nil)))
+	r.number(n)
 	return nil
 }
 
-// createList serves POST …/todo/lists.
+// createList serves POST …/todo/lists, with extensions in one go.
 func (s *Server) createList(r *request) error {
 	v, err := r.readObject("microsoft.graph.todoTaskList")
 	if err != nil {
@@ -114,6 +152,11 @@ func (s *Server) createList(r *request) error {
 	patch, err := decodeTaskList(v)
 	if err != nil {
 		return err
+	}
+	d := decoder{v: v}
+	inline := opt(&d, "extensions", list("microsoft.graph.extension", s.profile.decodeExtension)).V
+	if d.err != nil {
+		return d.err
 	}
 	var l todo.TaskList
 	err = s.update(r, func(tx *store.Tx) error {
@@ -124,17 +167,22 @@ func (s *Server) createList(r *request) error {
 		if l, err = todo.NewTaskList(tx.NewID(), patch, names, tx.Now()); err != nil {
 			return err
 		}
+		for _, x := range inline {
+			if l.Extensions, err = todo.PutExtension(l.Extensions, x); err != nil {
+				return err
+			}
+		}
 		return tx.InsertList(&l)
 	})
 	if err != nil {
 		return err
 	}
-	r.setETag(newETag(l.Version, l.Modified))
-	r.created(l.ID, r.listsContext(), func(e *encoder) { e.taskList(&l) })
+	r.setETag(odata.NewETag(l.Version, l.Modified))
+	r.created(l.ID, r.listsContext(), func(e *encoder) { e.expandedList(&l, nil) })
 	return nil
 }
 
-func (r *request) setETag(tag etag) { r.header["Etag"] = []string{tag.String()} }
+func (r *request) setETag(tag odata.ETag) { r.header["Etag"] = []string{tag.String()} }
 
 // taskList loads the list of the path.
 func (r *request) taskList(tx *store.Tx) (todo.TaskList, error) {
@@ -155,22 +203,19 @@ func (s *Server) getList(r *request) error {
 	var tasks []todo.Task
 	err = s.view(r, func(tx *store.Tx) (err error) {
 		if l, err = r.taskList(tx); err == nil {
-			tasks, err = o.tasksOf(tx, l.ID)
+			tasks, err = o.expandList(tx, &l)
 		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	tag := newETag(l.Version, l.Modified)
+	tag := odata.NewETag(l.Version, l.Modified)
 	if r.notModified(tag) {
 		return nil
 	}
 	r.setETag(tag)
-	r.entity(http.StatusOK, r.listsContext(), func(e *encoder) {
-		e.taskList(&l)
-		e.tasksOf(&l, tasks)
-	})
+	r.entity(http.StatusOK, r.listsContext(), func(e *encoder) { e.expandedList(&l, tasks) })
 	return nil
 }
 
@@ -202,7 +247,7 @@ func (s *Server) patchList(r *request) error {
 	if err != nil {
 		return err
 	}
-	r.setETag(newETag(l.Version, l.Modified))
+	r.setETag(odata.NewETag(l.Version, l.Modified))
 	r.updated(r.listsContext(), func(e *encoder) { e.taskList(&l) })
 	return nil
 }

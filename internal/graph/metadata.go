@@ -59,6 +59,7 @@ func container() []resource {
 		{"users", "EntitySet", "user"},
 		{"me", "Singleton", "user"},
 		{"linkedResources", "EntitySet", "linkedResource"},
+		{"subscriptions", "EntitySet", "subscription"},
 	}
 }
 
@@ -69,6 +70,7 @@ const namespace = "microsoft.graph."
 type entityType struct {
 	name, base     string
 	abstract, open bool
+	stream         bool             // it has a $value
 	properties     []odata.Property // those of the base may be among them
 }
 
@@ -80,13 +82,23 @@ func entityTypes() []entityType {
 		{Name: "tasks", Type: odata.Collection, Item: store.TaskSchema()},
 	}
 	user := append(slices.Clone(store.UserSchema().Properties),
-		odata.Property{Name: "todo", Type: odata.Entity, Item: &odata.Schema{Name: namespace + "todo"}})
+		odata.Property{Name: "todo", Type: odata.Entity, Item: &odata.Schema{Name: namespace + "todo"}},
+		odata.Property{Name: "outlook", Type: odata.Entity, Item: store.OutlookSchema()})
+	outlookMembers := []odata.Property{{Name: "masterCategories", Type: odata.Collection, Item: store.CategorySchema()}}
+	bytes := []odata.Property{{Name: "contentBytes", Type: odata.String, TypeName: "Edm.Binary"}}
+	session := append(slices.Clone(store.UploadSessionSchema().Properties), odata.Property{Name: "content", Type: odata.String, TypeName: "Edm.Stream"})
 	return []entityType{
+		{name: "attachmentBase", base: "entity", abstract: true, stream: true, properties: store.AttachmentSchema().Properties},
+		{name: "attachmentSession", base: "entity", properties: session},
 		{name: "checklistItem", base: "entity", properties: store.ChecklistItemSchema().Properties},
 		{name: "entity", abstract: true, properties: id},
 		{name: "extension", base: "entity", abstract: true, open: true},
 		{name: "linkedResource", base: "entity", properties: store.LinkedResourceSchema().Properties},
 		{name: "openTypeExtension", base: "extension", open: true, properties: store.ExtensionSchema().Properties},
+		{name: "outlookCategory", base: "entity", properties: store.CategorySchema().Properties},
+		{name: "outlookUser", base: "entity", properties: outlookMembers},
+		{name: "taskFileAttachment", base: "attachmentBase", properties: bytes},
+		{name: "subscription", base: "entity", properties: store.SubscriptionSchema().Properties},
 		{name: "todo", base: "entity", properties: todoMembers},
 		{name: "todoTask", base: "entity", properties: store.TaskSchema().Properties},
 		{name: "todoTaskList", base: "entity", properties: store.ListSchema().Properties},
@@ -128,11 +140,63 @@ func recurrence() odata.Property {
 	)
 }
 
+// mailboxTypes are the complex types and enumerations of a mailbox that are no
+// property of an entity, or whose members no filter can name.
+func mailboxTypes() []odata.Property {
+	complexType := func(name string, members []odata.Property) odata.Property {
+		return odata.Property{Type: odata.Complex, TypeName: namespace + name, Complex: members}
+	}
+	enum := func(name string, member func(int) string) odata.Property {
+		p := odata.Property{Type: odata.Enum, TypeName: namespace + name}
+		for i := 0; member(i) != ""; i++ {
+			p.Enum = append(p.Enum, member(i))
+		}
+		return p
+	}
+	return []odata.Property{
+		complexType("mailboxSettings", store.SettingsSchema().Properties),
+		complexType("localeInfo", store.LocaleSchema().Properties),
+		complexType("timeZoneInformation", store.ZoneSchema().Properties),
+		complexType("convertIdResult", []odata.Property{{Name: "sourceId", Type: odata.String}, {Name: "targetId", Type: odata.String}}),
+		enum("exchangeIdFormat", func(i int) string { return todo.ExchangeIDFormat(i).String() }),
+		enum("timeZoneStandard", func(i int) string { return todo.TimeZoneStandard(i).String() }),
+	}
+}
+
+// firstValue is the value of the first member of an enumeration.
+func firstValue(enum string) int {
+	if enum == "categoryColor" {
+		return int(todo.NoColor)
+	}
+	return 0
+}
+
+// uploadTypes are the types of createUploadSession: what it takes, and what it gives.
+func uploadTypes() []odata.Property {
+	text := func(name string) odata.Property { return odata.Property{Name: name, Type: odata.String} }
+	kind := odata.Property{Name: "attachmentType", Type: odata.Enum, TypeName: namespace + "attachmentType"}
+	for i := 0; todo.AttachmentType(i).String() != ""; i++ {
+		kind.Enum = append(kind.Enum, todo.AttachmentType(i).String())
+	}
+	return []odata.Property{
+		{Type: odata.Complex, TypeName: namespace + "attachmentInfo", Complex: []odata.Property{
+			kind, text("contentType"), text("name"), {Name: "size", Type: odata.Int, TypeName: "Edm.Int64"},
+		}},
+		{Type: odata.Complex, TypeName: namespace + "uploadSession", Complex: []odata.Property{
+			{Name: "expirationDateTime", Type: odata.Instant},
+			{Name: "nextExpectedRanges", Type: odata.Collection, Item: &odata.Schema{Value: &odata.Property{Type: odata.String}}},
+			text("uploadUrl"),
+		}},
+	}
+}
+
 // notNull says whether Graph declares a member so (surface §4 and §5). The
 // tables of properties cannot tell: there a title is never null, since every
 // task has one, while Graph leaves it open.
 func notNull(typeName, member string) bool {
 	switch typeName {
+	case "attachmentBase":
+		return member == "size"
 	case "checklistItem":
 		return member == "createdDateTime"
 	case "dateTimeTimeZone":
@@ -145,6 +209,10 @@ func notNull(typeName, member string) bool {
 		return member == "dayOfMonth" || member == "interval" || member == "month"
 	case "recurrenceRange":
 		return member == "numberOfOccurrences"
+	case "taskFileAttachment":
+		return member == "contentBytes"
+	case "subscription":
+		return member == "changeType" || member == "expirationDateTime" || member == "notificationUrl" || member == "resource"
 	case "todoTask":
 		switch member {
 		case "bodyLastModifiedDateTime", "createdDateTime", "importance", "isReminderOn", "lastModifiedDateTime", "status":
@@ -167,6 +235,9 @@ var metadata = sync.OnceValue(func() []byte {
 			values.add(&t.properties[i])
 		}
 	}
+	for _, p := range append(mailboxTypes(), uploadTypes()...) {
+		values.add(&p)
+	}
 	w := &csdlWriter{}
 	w.line(`<?xml version="1.0" encoding="utf-8"?>`)
 	w.line(`<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx">`)
@@ -175,7 +246,7 @@ var metadata = sync.OnceValue(func() []byte {
 	for _, name := range slices.Sorted(maps.Keys(values.enums)) {
 		w.line(`      <EnumType Name="%s">`, name)
 		for i, member := range values.enums[name] {
-			w.line(`        <Member Name="%s" Value="%d" />`, member, i)
+			w.line(`        <Member Name="%s" Value="%d" />`, member, i+firstValue(name))
 		}
 		w.line(`      </EnumType>`)
 	}
@@ -187,12 +258,16 @@ var metadata = sync.OnceValue(func() []byte {
 	for i := range types {
 		w.entity(&types[i], types)
 	}
+	const format = "graph.exchangeIdFormat"
+	w.operation("Action", "createUploadSession", "Collection(graph.attachmentBase)", "graph.uploadSession", "attachmentInfo", "graph.attachmentInfo")
+	w.operation("Action", "reauthorize", "graph.subscription", "")
+	w.operation("Action", "translateExchangeIds", "graph.user", "Collection(graph.convertIdResult)", "InputIds", "Collection(Edm.String)", "TargetIdType", format, "SourceIdType", format)
 	for _, name := range []string{"todoTask", "todoTaskList"} {
-		w.line(`      <Function Name="delta" IsBound="true">`)
-		w.line(`        <Parameter Name="bindingParameter" Type="Collection(graph.%s)" />`, name)
-		w.line(`        <ReturnType Type="Collection(graph.%s)" />`, name)
-		w.line(`      </Function>`)
+		w.operation("Function", "delta", "Collection(graph."+name+")", "Collection(graph."+name+")")
 	}
+	w.operation("Function", "supportedLanguages", "graph.outlookUser", "Collection(graph.localeInfo)")
+	w.operation("Function", "supportedTimeZones", "graph.outlookUser", "Collection(graph.timeZoneInformation)")
+	w.operation("Function", "supportedTimeZones", "graph.outlookUser", "Collection(graph.timeZoneInformation)", "TimeZoneStandard", "graph.timeZoneStandard")
 	w.container()
 	w.line(`    </Schema>`)
 	w.line(`  </edmx:DataServices>`)
@@ -218,8 +293,10 @@ func (v *valueTypes) add(p *odata.Property) {
 		}
 	case odata.Complex:
 		members := p.Complex
-		if r := recurrence(); p.TypeName == r.TypeName {
-			members = r.Complex
+		for _, whole := range append(mailboxTypes(), recurrence()) {
+			if p.TypeName == whole.TypeName {
+				members = whole.Complex
+			}
 		}
 		v.complex[name] = members
 		for i := range members {
@@ -235,7 +312,7 @@ type csdlWriter struct{ bytes.Buffer }
 func (w *csdlWriter) line(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
 
 // entity writes an entity type. Its navigations lead to one of types: what
-// else the tables name, such as attachments, is only known to queries.
+// else the tables name is only known to queries.
 func (w *csdlWriter) entity(t *entityType, types []entityType) {
 	attributes := ""
 	if t.base != "" {
@@ -246,6 +323,9 @@ func (w *csdlWriter) entity(t *entityType, types []entityType) {
 	}
 	if t.open {
 		attributes += ` OpenType="true"`
+	}
+	if t.stream {
+		attributes += ` HasStream="true"`
 	}
 	w.line(`      <EntityType Name="%s"%s>`, t.name, attributes)
 	if t.base == "" {
@@ -274,6 +354,20 @@ func (w *csdlWriter) entity(t *entityType, types []entityType) {
 		w.line(`        <NavigationProperty Name="%s" Type="%s"%s />`, p.Name, edmType(&p), contains)
 	}
 	w.line(`      </EntityType>`)
+}
+
+// operation writes a function or an action that is bound to a type; it returns
+// nothing where returns is empty, and parameters are names and types in turn.
+func (w *csdlWriter) operation(kind, name, binding, returns string, parameters ...string) {
+	w.line(`      <%s Name="%s" IsBound="true">`, kind, name)
+	w.line(`        <Parameter Name="bindingParameter" Type="%s" />`, binding)
+	for p := range slices.Chunk(parameters, 2) {
+		w.line(`        <Parameter Name="%s" Type="%s" Nullable="false" />`, p[0], p[1])
+	}
+	if returns != "" {
+		w.line(`        <ReturnType Type="%s" />`, returns)
+	}
+	w.line(`      </%s>`, kind)
 }
 
 // properties writes the members of a type that are no navigations.
@@ -313,10 +407,13 @@ func (w *csdlWriter) container() {
 	}
 }
 
-// edmType is the name of p's type. All whole numbers of the API are of 32 bits.
+// edmType is the name of p's type. Whole numbers are of 32 bits unless they say
+// otherwise.
 func edmType(p *odata.Property) string {
 	named := func(name string) string { return "graph." + strings.TrimPrefix(name, namespace) }
 	switch {
+	case strings.HasPrefix(p.TypeName, "Edm."):
+		return p.TypeName
 	case p.Type == odata.Enum, p.Type == odata.Complex:
 		return named(p.TypeName)
 	case p.Type == odata.Entity:

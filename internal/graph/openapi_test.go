@@ -56,7 +56,7 @@ func operationsOf(t *testing.T) map[string]string {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), ":")
 		switch {
 		case level == 2:
-			path = strings.Trim(key, "'")
+			path = strings.ReplaceAll(strings.Trim(key, "'"), "''", "'")
 		case level == 4 && key != "parameters":
 			operation = strings.ToUpper(key) + " " + path
 			out[operation] = ""
@@ -75,7 +75,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 	parameter := regexp.MustCompile(`\{[^}]*\}`)
 	plain := map[string]bool{} // without the names of parameters
 	for operation := range found {
-		plain[parameter.ReplaceAllString(strings.Replace(operation, "delta()", "delta", 1), "{}")] = true
+		plain[parameter.ReplaceAllString(strings.Replace(operation, "()", "", 1), "{}")] = true
 	}
 	count := 0
 	for _, r := range graph.Routes() {
@@ -143,15 +143,23 @@ func TestOpenAPIAsGraph(t *testing.T) {
 		name, _, _ := strings.Cut(cells[3], "-") // the hash of a path
 		theirs[cells[0]+" "+cells[1]] = name
 	}
-	notThere := []string{ // whole paths, or those below
+	notThere := []string{ // whole paths, or with "…" those below as well
+		"/me/mailboxSettings/…", "/users/{user-id}/mailboxSettings/…", "/me/translateExchangeIds", "/users/{user-id}/translateExchangeIds", // not in the list
 		"/", "/$metadata", "/$batch", // not in Graph's description
 		"/me", "/users", "/users/{user-id}", // not in the list
 		"/linkedResources", "/linkedResources/{linkedResource-id}",
 		"/me/todo/tasks", "/users/{user-id}/todo/tasks", "/me/todo/tasks/$count", "/users/{user-id}/todo/tasks/$count",
 	}
+	const session = "/todo/lists/{todoTaskList-id}/tasks/{todoTask-id}/attachmentSessions/{attachmentSession-id}"
+	added := []string{"PUT /me" + session, "PUT /users/{user-id}" + session} // what the SDKs do
 	for operation, name := range operationsOf(t) {
 		_, path, _ := strings.Cut(operation, " ")
-		if theirs[operation] != name && !slices.Contains(notThere, path) {
+		plain, _, _ := strings.Cut(name, "-")
+		known := slices.ContainsFunc(notThere, func(p string) bool {
+			below, ok := strings.CutSuffix(p, "…")
+			return path == p || ok && strings.HasPrefix(path+"/", below)
+		})
+		if theirs[operation] != plain && !known && !slices.Contains(added, operation) {
 			t.Errorf("%s is %s, and Graph's is %q", operation, name, theirs[operation])
 		}
 	}

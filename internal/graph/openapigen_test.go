@@ -60,7 +60,7 @@ func appendYAML(b []byte, indent string, value any) []byte {
 		}
 	case []any:
 		for _, item := range v {
-			if f, ok := item.(fields); ok { // begins on the line of its dash
+			if f, ok := item.(fields); ok && len(f) > 0 { // begins on the line of its dash
 				start := len(b)
 				b = appendYAML(b, indent+"  ", f)
 				b[start+len(indent)] = '-'
@@ -142,6 +142,12 @@ func openAPIParameters() fields {
 		path("todoTask-id", "The id of a task."),
 		path("checklistItem-id", "The id of a step."),
 		path("linkedResource-id", "The id of a linked resource."),
+		path("outlookCategory-id", "The id of a master category."),
+		field{"TimeZoneStandard", fields{{"name", "TimeZoneStandard"}, {"in", "path"}, {"required", true}, {"description", "Whose names of time zones are meant."}, {"schema", schemaRef("timeZoneStandard")}}},
+		path("extension-id", "The name of an open extension, or its id."),
+		path("attachmentBase-id", "The id of an attachment."),
+		path("attachmentSession-id", "The id of an upload session, which is a secret."),
+		path("subscription-id", "The id of a subscription."),
 		query("top", "The most items of a page, up to 1000.", integer),
 		query("skip", "How many items to leave out at the beginning.", integer),
 		query("search", "Words to look for.", text),
@@ -153,6 +159,7 @@ func openAPIParameters() fields {
 		query("deltatoken", "The token of a deltaLink, or latest.", text),
 		query("skiptoken", "The token of a nextLink.", text),
 		header("ifMatch", "If-Match", "The etag that the task or list must have."),
+		header("contentRange", "Content-Range", "Which bytes are sent, as bytes first-last/size."),
 		header("prefer", "Prefer", "Preferences such as outlook.timezone, outlook.body-content-type, odata.maxpagesize and return=minimal."),
 	}
 }
@@ -182,7 +189,7 @@ func openAPITypes(s csdlSchema) fields {
 		switch c.Name {
 		case "todoTask", "todoTaskList":
 			members = append(members, field{"@odata.etag", fields{{"type", "string"}, {"readOnly", true}}})
-		case "openTypeExtension":
+		case "openTypeExtension", "taskFileAttachment":
 			members = append(members, field{"@odata.type", fields{{"type", "string"}}})
 		}
 		object := fields{{"type", "object"}}
@@ -209,6 +216,9 @@ func openAPIType(name string, nullable bool) fields {
 		if typeName == "extension" {
 			typeName = "openTypeExtension" // the only kind that is not abstract
 		}
+		if typeName == "attachmentBase" {
+			typeName = "taskFileAttachment" // as above
+		}
 		if nullable {
 			return fields{{"anyOf", sequence(schemaRef(typeName), fields{{"type", "null"}})}}
 		}
@@ -216,7 +226,7 @@ func openAPIType(name string, nullable bool) fields {
 	}
 	forms := map[string][2]string{
 		"Edm.Boolean": {"boolean"}, "Edm.String": {"string"}, "Edm.Int32": {"integer", "int32"}, "Edm.Int64": {"integer", "int64"},
-		"Edm.DateTimeOffset": {"string", "date-time"}, "Edm.Date": {"string", "date"}, "Edm.Double": {"number", "double"}, "Edm.Binary": {"string", "byte"},
+		"Edm.DateTimeOffset": {"string", "date-time"}, "Edm.Date": {"string", "date"}, "Edm.Double": {"number", "double"}, "Edm.Binary": {"string", "byte"}, "Edm.Stream": {"string", "binary"},
 	}
 	form := forms[name]
 	out := fields{{"type", form[0]}}

@@ -42,6 +42,7 @@ type operation struct {
 	names      []string // the segments that are no parameters
 	keyed      []string // these, and the type wherever one entity of it is named
 	typeName   string   // of the entity
+	bound      string   // the function or action that is bound to it, if any
 	collection bool
 }
 
@@ -49,7 +50,10 @@ type operation struct {
 func typesOf(segment string) string {
 	return map[string]string{
 		"users": "user", "me": "user", "todo": "todo", "lists": "todoTaskList", "tasks": "todoTask",
-		"checklistItems": "checklistItem", "linkedResources": "linkedResource",
+		"outlook": "outlookUser", "masterCategories": "outlookCategory", "mailboxSettings": "mailboxSettings",
+		"checklistItems": "checklistItem", "linkedResources": "linkedResource", "extensions": "openTypeExtension",
+		"attachments": "attachmentBase", "attachmentSessions": "attachmentSession",
+		"subscriptions": "subscription",
 	}[segment]
 }
 
@@ -59,16 +63,28 @@ func newOperation(path string, r graph.RouteInfo) operation {
 		switch {
 		case strings.HasPrefix(segment, "{"):
 			name := o.typeName + "-id"
+			if o.typeName == "openTypeExtension" { // which stands for its base in paths
+				name = "extension-id"
+			}
 			segment, o.collection = "{"+name+"}", false
 			o.parameters = append(o.parameters, componentRef("parameters", name))
 			o.keyed = append(o.keyed, o.typeName)
-		case segment == "delta":
+		case segment == "delta", segment == "getVapidPublicKey":
 			o.names, o.keyed = append(o.names, segment), append(o.keyed, segment)
-			segment = "delta()"
+			segment += "()"
+		case strings.HasPrefix(segment, "supported"), segment == "translateExchangeIds":
+			name, parameter, _ := strings.Cut(segment, "(")
+			o.names, o.keyed, o.bound = append(o.names, name), append(o.keyed, name), name
+			switch {
+			case parameter != "":
+				o.parameters = append(o.parameters, componentRef("parameters", "TimeZoneStandard"))
+			case r.Method == "GET":
+				segment += "()"
+			}
 		default:
 			o.names, o.keyed = append(o.names, segment), append(o.keyed, segment)
 			if name := typesOf(segment); name != "" {
-				o.typeName, o.collection = name, segment != "me" && segment != "todo"
+				o.typeName, o.collection = name, !slices.Contains([]string{"me", "todo", "outlook", "mailboxSettings"}, segment)
 			}
 		}
 		o.path += "/" + segment
@@ -79,14 +95,28 @@ func newOperation(path string, r graph.RouteInfo) operation {
 // last is the name at the end of the path.
 func (o operation) last() string { return o.names[len(o.names)-1] }
 
-// kind is what is done: list, get, create, update, delete, count or delta; or
-// the name of a path that is about no entity.
+// results are the types in the collections that functions and actions return.
+func results(bound string) string {
+	return map[string]string{
+		"supportedLanguages": "localeInfo", "supportedTimeZones": "timeZoneInformation", "translateExchangeIds": "convertIdResult",
+	}[bound]
+}
+
+// kind is what is done: list, get, create, update, delete, count, delta, bound,
+// setting, download, upload, discard or createUploadSession; or the name of a path
+// that is about no entity.
 func (o operation) kind() string {
 	switch {
+	case o.bound != "":
+		return "bound"
+	case o.typeName == "mailboxSettings" && o.last() != o.typeName:
+		return "setting"
 	case o.last() == "$count":
 		return "count"
-	case o.last() == "delta":
-		return "delta"
+	case slices.Contains([]string{"delta", "createUploadSession", "reauthorize", "getVapidPublicKey"}, o.last()):
+		return o.last()
+	case o.isContent():
+		return map[string]string{"GET": "download", "PUT": "upload", "DELETE": "discard"}[o.route.Method]
 	case o.typeName == "":
 		return strings.Trim(o.path, "/$")
 	}
@@ -95,6 +125,8 @@ func (o operation) kind() string {
 		return "create"
 	case "PATCH":
 		return "update"
+	case "PUT":
+		return "upload"
 	case "DELETE":
 		return "delete"
 	}
@@ -104,6 +136,9 @@ func (o operation) kind() string {
 	return "get"
 }
 
+// isContent says whether the path is that of bytes.
+func (o operation) isContent() bool { return o.last() == "$value" || o.last() == "content" }
+
 // id names the operation in the way of Graph.
 func (o operation) id() string {
 	title := func(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
@@ -111,9 +146,24 @@ func (o operation) id() string {
 	switch kind := o.kind(); kind {
 	case "count":
 		return strings.Join(append(names, "GetCount"), ".")
-	case "delta":
+	case "delta", "createUploadSession", "reauthorize", "getVapidPublicKey":
 		return strings.Join(o.keyed, ".")
-	case "list", "get", "create", "update", "delete":
+	case "bound":
+		id := strings.Join(o.keyed, ".")
+		if o.bound == "supportedTimeZones" { // Graph's hashes of the overloads
+			id += map[bool]string{true: "-0d20", false: "-5c4f"}[strings.HasSuffix(o.path, "')")]
+		}
+		return id
+	case "upload", "download", "discard":
+		verb := map[string]string{"upload": "Update", "download": "Get", "discard": "Delete"}[kind]
+		if !o.isContent() {
+			return strings.Join(append(names, verb+title(o.last())+"Bytes"), ".")
+		}
+		return strings.Join(append(names[:len(names)-1], verb+title(names[len(names)-1])+"Content"), ".")
+	case "list", "get", "create", "update", "delete", "setting":
+		if kind == "setting" {
+			kind = "get"
+		}
 		if len(names) == 0 {
 			return o.last() + "." + o.typeName + "." + title(kind) + title(o.typeName)
 		}
@@ -129,7 +179,11 @@ func (o operation) fields() fields {
 	summary := map[string]string{
 		"list": "List entities of type " + o.typeName, "get": "Get a " + o.typeName, "create": "Create a " + o.typeName, "update": "Update a " + o.typeName,
 		"delete": "Delete a " + o.typeName, "count": "Count entities of type " + o.typeName, "delta": "What changed among entities of type " + o.typeName,
-		"": "What paths begin with", "metadata": "The types of the API", "batch": "Many requests in one",
+		"bound": "Invoke " + o.bound, "setting": "Get the setting " + o.last(),
+		"download": "The bytes of a " + o.typeName, "upload": "Send the bytes of a " + o.typeName, "discard": "Remove the bytes of a " + o.typeName,
+		"createUploadSession": "Begin to upload a large file",
+		"":                    "What paths begin with", "metadata": "The types of the API", "batch": "Many requests in one",
+		"reauthorize": "Answer to reauthorizationRequired", "getVapidPublicKey": "The key for web push, on beta alone",
 	}[o.kind()]
 	out := fields{{"operationId", o.id()}, {"summary", summary}}
 	if o.typeName != "" {
@@ -141,11 +195,28 @@ func (o operation) fields() fields {
 	switch o.kind() {
 	case "create", "update":
 		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/json", schemaRef(o.typeName))}}})
+	case "bound":
+		if o.route.Method == "POST" {
+			out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/json", schemaRef(o.bound+"Request"))}}})
+		}
+	case "createUploadSession":
+		info := fields{{"type", "object"}, {"required", sequence("attachmentInfo")}, {"properties", fields{{"attachmentInfo", schemaRef("attachmentInfo")}}}}
+		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/json", info)}}})
+	case "upload":
+		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/octet-stream", binary())}}})
 	case "batch":
 		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/json", schemaRef("batchRequest"))}}})
 	}
 	return append(out, field{"responses", o.responses()}, field{"security", o.security()})
 }
+
+// hasETag says whether the entity, or the task that it is of, has an etag.
+func (o operation) hasETag() bool {
+	return !slices.Contains([]string{"user", "outlookCategory", "mailboxSettings", "subscription"}, o.typeName)
+}
+
+// binary is the schema of bytes.
+func binary() fields { return fields{{"type", "string"}, {"format", "binary"}} }
 
 // options are the parameters of the query and the header.
 func (o operation) options() []any {
@@ -157,10 +228,19 @@ func (o operation) options() []any {
 		names = []string{"top", "filter", "select", "expand", "deltatoken", "skiptoken"}
 	case "count":
 		names = []string{"search", "filter"}
+	case "bound":
+		if o.route.Method == "GET" {
+			names = []string{"top", "skip", "filter", "count", "orderby", "select"}
+		}
 	case "get":
 		names = []string{"select", "expand"}
-	case "update", "delete":
-		if o.typeName != "user" {
+	case "upload":
+		names = []string{"ifMatch"}
+		if o.typeName == "attachmentSession" {
+			names = []string{"contentRange"}
+		}
+	case "update", "delete", "discard":
+		if o.hasETag() {
 			names = []string{"ifMatch"}
 		}
 	}
@@ -194,6 +274,14 @@ func (o operation) responses() fields {
 		out = answer("200", "A page of the round.", json(o.typeName+"DeltaResponse"))
 	case "count":
 		out = answer("200", "The number of items.", mediaContent("text/plain", fields{{"type", "integer"}, {"format", "int32"}}))
+	case "bound":
+		out = answer("200", "What it returns.", json(results(o.bound)+"CollectionResponse"))
+	case "setting":
+		body := mediaContent("application/json", fields{{"type", "object"}, {"properties", fields{{"value", fields{{"type", "string"}}}}}})
+		if o.last() == "language" {
+			body = json("localeInfo")
+		}
+		out = answer("200", "The setting.", body)
 	case "get":
 		out = answer("200", "The entity.", json(o.typeName))
 	case "create":
@@ -203,8 +291,21 @@ func (o operation) responses() fields {
 			out = answer("200", "The entity as it is now.", json(o.typeName))
 		}
 		out = append(out, answer("204", "It is done.", nil)...)
-	case "delete":
+	case "delete", "discard":
 		out = answer("204", "It is gone.", nil)
+	case "download":
+		out = answer("200", "The bytes.", mediaContent("application/octet-stream", binary()))
+	case "createUploadSession":
+		out = answer("201", "The session, at whose uploadUrl the bytes are expected.", json("uploadSession"))
+	case "upload":
+		out = answer("204", "The attachment has these bytes.", nil)
+		if o.typeName == "attachmentSession" {
+			out = append(answer("200", "The bytes are there, and more are expected.", json("uploadSession")), answer("201", "The attachment is complete.", nil)...)
+		}
+	case "reauthorize":
+		out = answer("204", "It is done.", nil)
+	case "getVapidPublicKey":
+		out = answer("200", "The key.", mediaContent("application/json", fields{{"type", "object"}, {"properties", fields{{"value", fields{{"type", "string"}}}}}}))
 	case "batch":
 		out = answer("200", "The answers.", json("batchResponse"))
 	case "metadata":
@@ -226,11 +327,17 @@ func (o operation) security() []any {
 	}
 	switch {
 	case o.route.NoToken:
+	case o.route.Secret: // or nothing at all
+		add("delegated", o.route.Delegated)
+		if o.names[0] == "users" {
+			add("application", o.route.Application)
+			out = append(out, fields{})
+		}
 	case o.route.Open:
 		out = sequence(fields{{"delegated", sequence()}}, fields{{"application", sequence()}})
 	default:
 		add("delegated", o.route.Delegated)
-		if o.names[0] == "users" {
+		if o.names[0] == "users" || o.names[0] == "subscriptions" {
 			add("application", o.route.Application)
 		}
 	}
@@ -257,18 +364,24 @@ func openAPIMessages(routes []graph.RouteInfo) fields {
 			field{"id", text}, field{"method", text}, field{"url", text}, field{"dependsOn", array(text)}, field{"headers", headers}, field{"body", fields{}}))})},
 		{"microsoft.graph.batchResponse", object(sequence("responses"), field{"responses", array(object(sequence("id", "status"),
 			field{"id", text}, field{"status", integer}, field{"headers", headers}, field{"body", fields{}}))})},
+		{"microsoft.graph.translateExchangeIdsRequest", object(sequence("inputIds", "sourceIdType", "targetIdType"),
+			field{"inputIds", array(text)}, field{"sourceIdType", schemaRef("exchangeIdFormat")}, field{"targetIdType", schemaRef("exchangeIdFormat")})},
 		{"microsoft.graph.serviceDocument", object(sequence("value"), field{"@odata.context", text}, field{"value", array(object(nil,
 			field{"name", text}, field{"kind", text}, field{"url", text}))})},
 	}
 	seen := map[string]bool{}
 	for _, r := range routes {
 		o := newOperation(r.Path, r)
-		name := map[string]string{"list": o.typeName + "CollectionResponse", "delta": o.typeName + "DeltaResponse"}[o.kind()]
+		of := o.typeName
+		if o.bound != "" {
+			of = results(o.bound)
+		}
+		name := map[string]string{"list": of + "CollectionResponse", "bound": of + "CollectionResponse", "delta": of + "DeltaResponse"}[o.kind()]
 		if name == "" || seen[name] {
 			continue
 		}
 		seen[name] = true
-		members := []field{{"@odata.context", text}, {"@odata.nextLink", text}, {"value", array(schemaRef(o.typeName))}}
+		members := []field{{"@odata.context", text}, {"@odata.nextLink", text}, {"value", array(schemaRef(of))}}
 		if o.kind() == "delta" {
 			members = slices.Insert(members, 2, field{"@odata.deltaLink", text})
 		} else {

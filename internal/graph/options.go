@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/duly-todo/duly/internal/odata"
 	"github.com/duly-todo/duly/internal/store"
@@ -24,7 +25,7 @@ type options struct {
 // answer is written by what they select.
 func (s *Server) readOptions(r *request, schema *odata.Schema) (o options, err error) {
 	q := &r.query
-	if ofToDo := schema != store.UserSchema(); ofToDo {
+	if ofToDo := schema != store.UserSchema() && !store.IsMailboxSchema(schema); ofToDo {
 		q.count = q.count && !s.profile.CountIsIgnored
 		if s.profile.SelectIsRefused {
 			if err := refuseSelect(q); err != nil {
@@ -44,6 +45,9 @@ func (s *Server) readOptions(r *request, schema *odata.Schema) (o options, err e
 		if o.filter, err = odata.ParseFilter(q.filter, schema, q.aliases); err != nil {
 			return o, err
 		}
+		if s.profile.NoExtensionFilter && store.MentionsExtensions(o.filter) {
+			return o, todo.Errorf(todo.Invalid, "$filter", "Invalid filter clause: extensions cannot be filtered by.")
+		}
 		o.filter = odata.Bind(withExtensionIDs(o.filter), r.now)
 	}
 	if o.orderBy, err = odata.ParseOrderBy(q.orderBy, schema); err != nil {
@@ -55,16 +59,34 @@ func (s *Server) readOptions(r *request, schema *odata.Schema) (o options, err e
 	if o.expand, err = odata.ParseExpand(q.expand, schema, q.aliases); err != nil {
 		return o, err
 	}
-	for i := range o.expand {
-		if o.expand[i].Search != nil {
-			return o, todo.Errorf(todo.NotImplemented, "$expand", "The query option '$search' is not supported within $expand.")
+	if s.profile.BareExpandIsEmpty {
+		if strings.Contains(strings.ToLower(q.expand), "microsoft.outlookservices.") {
+			return o, todo.Errorf(todo.BadRequest, "$expand", "Parsing OData Select and Expand failed: an extension here has no id that begins with 'Microsoft.OutlookServices.'.")
 		}
-		if x := &o.expand[i]; x.Filter != nil {
-			x.Filter = odata.Bind(withExtensionIDs(x.Filter), r.now)
-		}
+		o.expand = slices.DeleteFunc(o.expand, func(x odata.Expansion) bool { return x.Path == "extensions" && x.Filter == nil })
+	}
+	if err := bindExpansions(o.expand, r.now); err != nil {
+		return o, err
 	}
 	r.opts = o
 	return o, nil
+}
+
+// bindExpansions makes the filters within $expand ready.
+func bindExpansions(expand []odata.Expansion, now time.Time) error {
+	for i := range expand {
+		x := &expand[i]
+		if x.Search != nil {
+			return todo.Errorf(todo.NotImplemented, "$expand", "The query option '$search' is not supported within $expand.")
+		}
+		if x.Filter != nil {
+			x.Filter = odata.Bind(withExtensionIDs(x.Filter), now)
+		}
+		if err := bindExpansions(x.Expand, now); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // refuseSelect does with a $select what the real service does: three values give
@@ -94,6 +116,8 @@ func knownNames(text string, schema *odata.Schema) string {
 	switch {
 	case !unknown:
 		return text
+	case schema == store.ExtensionSchema():
+		return "" // the names may be those of the client's own members: all are given
 	case len(known) == 0:
 		return "id"
 	}
@@ -149,8 +173,8 @@ func isExtensionID(p odata.Prop) bool {
 }
 
 func fullExtensionID(l odata.Literal) odata.Literal {
-	if l.Value.Type == odata.String && !strings.HasPrefix(strings.ToLower(l.Value.Text), strings.ToLower(todo.ExtensionIDPrefix)) {
-		l.Value = odata.StringValue(todo.ExtensionIDPrefix + l.Value.Text)
+	if l.Value.Type == odata.String {
+		l.Value = odata.StringValue(todo.ExtensionIDPrefix + todo.ExtensionName(l.Value.Text))
 	}
 	return l
 }
@@ -337,13 +361,18 @@ func (o options) expandTask(tx *store.Tx, t *todo.Task) (err error) {
 	}
 	t.ChecklistItems = expandInline(o.expansion("checklistItems"), t.ChecklistItems, store.ChecklistItemRow)
 	t.LinkedResources = expandInline(o.expansion("linkedResources"), t.LinkedResources, store.LinkedResourceRow)
-	if x := o.expansion("extensions"); x != nil {
-		if t.Extensions, err = tx.Extensions(t.ListID, t.ID); err != nil {
-			return err
-		}
-		t.Extensions = expandInline(x, t.Extensions, store.ExtensionRow)
+	t.Extensions, err = o.extensionsOf(tx, t.ListID, t.ID)
+	return err
+}
+
+// extensionsOf reads the extensions that $expand asks for, of a task or a list.
+func (o options) extensionsOf(tx *store.Tx, list, task string) ([]todo.Extension, error) {
+	x := o.expansion("extensions")
+	if x == nil {
+		return nil, nil
 	}
-	return nil
+	extensions, err := tx.Extensions(list, task)
+	return expandInline(x, extensions, store.ExtensionRow), err
 }
 
 // parentLists reads the lists of tasks where $expand=parentList asks for them.
@@ -383,14 +412,19 @@ func (e *encoder) parentList(lists map[string]todo.TaskList, t *todo.Task) {
 // from start on. Its id and its control information stay.
 func (e *encoder) prune(start int) {
 	sel, expand := e.r.opts.sel, e.r.opts.expand
-	if sel.All() && !slices.ContainsFunc(expand, func(x odata.Expansion) bool { return !x.Select.All() }) {
+	if !selects(sel, expand) {
 		return
 	}
-	v, err := parseJSON(e.b[start:])
+	v, err := parseOwnJSON(e.b[start:])
 	if err != nil {
 		return // it was written just now
 	}
 	e.b = e.appendSelected(e.b[:start], v, "", sel, expand)
+}
+
+// selects says whether a $select, here or within $expand, leaves anything out.
+func selects(sel odata.Selection, expand []odata.Expansion) bool {
+	return !sel.All() || slices.ContainsFunc(expand, func(x odata.Expansion) bool { return selects(x.Select, x.Expand) })
 }
 
 func (e *encoder) appendSelected(b []byte, v jsonValue, path string, sel odata.Selection, expand []odata.Expansion) []byte {
@@ -413,17 +447,17 @@ func (e *encoder) appendSelected(b []byte, v jsonValue, path string, sel odata.S
 		switch {
 		case isControl:
 			b = append(b, member.raw()...)
-		case inner >= 0 && !expand[inner].Select.All() && member.kind() == jsonArray:
+		case inner >= 0 && selects(expand[inner].Select, expand[inner].Expand) && member.kind() == jsonArray:
 			b = append(b, '[')
 			for i, item := range member.items() {
 				if i > 0 {
 					b = append(b, ',')
 				}
-				b = e.appendSelected(b, item, "", expand[inner].Select, nil)
+				b = e.appendSelected(b, item, "", expand[inner].Select, expand[inner].Expand)
 			}
 			b = append(b, ']')
-		case inner >= 0 && !expand[inner].Select.All() && member.kind() == jsonObject:
-			b = e.appendSelected(b, member, "", expand[inner].Select, nil)
+		case inner >= 0 && selects(expand[inner].Select, expand[inner].Expand) && member.kind() == jsonObject:
+			b = e.appendSelected(b, member, "", expand[inner].Select, expand[inner].Expand)
 		case member.kind() == jsonObject && path == "" && !sel.All() && inner < 0:
 			b = e.appendSelected(b, member, at, sel, nil)
 		default:

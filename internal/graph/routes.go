@@ -24,6 +24,17 @@ var (
 	userWrite    = &permission{[]string{"User.ReadWrite"}, nil, true}
 	usersReadAll = &permission{[]string{"User.ReadBasic.All", "User.Read.All"}, []string{"User.ReadBasic.All", "User.Read.All"}, true}
 
+	mailboxRead  = &permission{[]string{"MailboxSettings.Read", "MailboxSettings.ReadWrite"}, []string{"MailboxSettings.Read", "MailboxSettings.ReadWrite"}, false}
+	mailboxWrite = &permission{[]string{"MailboxSettings.ReadWrite"}, []string{"MailboxSettings.ReadWrite"}, false}
+	outlookRead  = &permission{[]string{"User.Read"}, nil, false}
+	supported    = &permission{[]string{"User.Read", "User.Read.All", "User.ReadBasic.All"}, []string{"User.Read.All", "User.ReadBasic.All"}, false}
+	translate    = &permission{userRead.delegated, userRead.application, false}
+	// The id of an upload session is a secret, which opens the session alone; a
+	// token that is good has to have the permission all the same.
+	uploadSecret = &permission{tasksWrite.delegated, tasksWrite.application, false}
+	// A subscription names the mailbox in its resource: the handler looks at whose.
+	subscriptionsRead = &permission{tasksRead.delegated, tasksRead.application, false}
+
 	noToken = &permission{} // nothing is asked for, not even a token
 )
 
@@ -89,11 +100,72 @@ func routes() []route {
 		{"PATCH", task + "/linkedResources/{item}", tasksWrite, (*Server).patchLinkedResource},
 		{"DELETE", task + "/linkedResources/{item}", tasksWrite, (*Server).deleteLinkedResource},
 
+		{"GET", list + "/extensions", tasksRead, (*Server).listExtensions},
+		{"POST", list + "/extensions", tasksWrite, (*Server).createExtension},
+		{"GET", list + "/extensions/$count", tasksRead, (*Server).countExtensions},
+		{"GET", list + "/extensions/{item}", tasksRead, (*Server).getExtension},
+		{"PATCH", list + "/extensions/{item}", tasksWrite, (*Server).patchExtension},
+		{"DELETE", list + "/extensions/{item}", tasksWrite, (*Server).deleteExtension},
+
+		{"GET", task + "/extensions", tasksRead, (*Server).listExtensions},
+		{"POST", task + "/extensions", tasksWrite, (*Server).createExtension},
+		{"GET", task + "/extensions/$count", tasksRead, (*Server).countExtensions},
+		{"GET", task + "/extensions/{item}", tasksRead, (*Server).getExtension},
+		{"PATCH", task + "/extensions/{item}", tasksWrite, (*Server).patchExtension},
+		{"DELETE", task + "/extensions/{item}", tasksWrite, (*Server).deleteExtension},
+		{"GET", task + "/attachments", tasksRead, (*Server).listAttachments},
+		{"POST", task + "/attachments", tasksWrite, (*Server).createAttachment},
+		{"GET", task + "/attachments/$count", tasksRead, (*Server).countAttachments},
+		{"POST", task + "/attachments/createUploadSession", tasksWrite, (*Server).createUploadSession},
+		{"GET", task + "/attachments/{attachment}", tasksRead, (*Server).getAttachment},
+		{"DELETE", task + "/attachments/{attachment}", tasksWrite, (*Server).deleteAttachment},
+		{"GET", task + "/attachments/{attachment}/$value", tasksRead, (*Server).getAttachmentValue},
+		{"PUT", task + "/attachments/{attachment}/$value", tasksWrite, (*Server).putAttachmentValue},
+		{"DELETE", task + "/attachments/{attachment}/$value", tasksWrite, (*Server).deleteAttachmentValue},
+
+		{"GET", task + "/attachmentSessions", tasksWrite, (*Server).listUploadSessions}, // which shows the secrets
+		{"GET", task + "/attachmentSessions/$count", tasksWrite, (*Server).countUploadSessions},
+		{"GET", task + "/attachmentSessions/{session}", uploadSecret, (*Server).getUploadSession},
+		{"PATCH", task + "/attachmentSessions/{session}", tasksWrite, (*Server).getUploadSession},
+		{"PUT", task + "/attachmentSessions/{session}", uploadSecret, (*Server).putSlice},
+		{"DELETE", task + "/attachmentSessions/{session}", uploadSecret, (*Server).deleteUploadSession},
+		{"GET", task + "/attachmentSessions/{session}/content", uploadSecret, (*Server).getUploadContent},
+		{"PUT", task + "/attachmentSessions/{session}/content", uploadSecret, (*Server).putSlice},
+		{"DELETE", task + "/attachmentSessions/{session}/content", uploadSecret, (*Server).deleteUploadSession},
+
 		{"GET", "/linkedResources", tasksRead, (*Server).listOwnLinkedResources},
 		{"POST", "/linkedResources", tasksWrite, (*Server).createOwnLinkedResource},
 		{"GET", "/linkedResources/{item}", tasksRead, (*Server).getOwnLinkedResource},
 		{"PATCH", "/linkedResources/{item}", tasksWrite, (*Server).patchOwnLinkedResource},
 		{"DELETE", "/linkedResources/{item}", tasksWrite, (*Server).deleteOwnLinkedResource},
+
+		{"GET", user + "/outlook", outlookRead, (*Server).getOutlook},
+		{"GET", user + "/outlook/masterCategories", mailboxRead, (*Server).listCategories},
+		{"POST", user + "/outlook/masterCategories", mailboxWrite, (*Server).createCategory},
+		{"GET", user + "/outlook/masterCategories/$count", mailboxRead, (*Server).countCategories},
+		{"GET", user + "/outlook/masterCategories/{item}", mailboxRead, (*Server).getCategory},
+		{"PATCH", user + "/outlook/masterCategories/{item}", mailboxWrite, (*Server).patchCategory},
+		{"DELETE", user + "/outlook/masterCategories/{item}", mailboxWrite, (*Server).deleteCategory},
+		{"GET", user + "/outlook/supportedLanguages", supported, (*Server).supportedLanguages},
+		{"GET", user + "/outlook/supportedTimeZones", supported, (*Server).supportedTimeZones},
+		{"GET", user + "/outlook/supportedTimeZones(TimeZoneStandard='{TimeZoneStandard}')", supported, (*Server).supportedTimeZones},
+
+		{"GET", user + "/mailboxSettings", mailboxRead, (*Server).getMailboxSettings},
+		{"PATCH", user + "/mailboxSettings", mailboxWrite, (*Server).patchMailboxSettings},
+		{"GET", user + "/mailboxSettings/dateFormat", mailboxRead, (*Server).getMailboxSetting},
+		{"GET", user + "/mailboxSettings/language", mailboxRead, (*Server).getMailboxSetting},
+		{"GET", user + "/mailboxSettings/timeFormat", mailboxRead, (*Server).getMailboxSetting},
+		{"GET", user + "/mailboxSettings/timeZone", mailboxRead, (*Server).getMailboxSetting},
+		{"GET", user + "/mailboxSettings/userPurpose", mailboxRead, (*Server).getMailboxSetting},
+
+		{"POST", user + "/translateExchangeIds", translate, (*Server).translateExchangeIDs},
+		{"GET", "/subscriptions", subscriptionsRead, (*Server).listSubscriptions},
+		{"POST", "/subscriptions", subscriptionsRead, (*Server).createSubscription},
+		{"GET", "/subscriptions/{subscription}", subscriptionsRead, (*Server).getSubscription},
+		{"PATCH", "/subscriptions/{subscription}", subscriptionsRead, (*Server).patchSubscription},
+		{"DELETE", "/subscriptions/{subscription}", subscriptionsRead, (*Server).deleteSubscription},
+		{"POST", "/subscriptions/{subscription}/reauthorize", subscriptionsRead, (*Server).reauthorizeSubscription},
+		{"GET", "/subscriptions/getVapidPublicKey", subscriptionsRead, (*Server).getVapidPublicKey},
 	}
 }
 
@@ -102,7 +174,9 @@ type node struct {
 	segment string           // as the documentation writes it, or the name of the parameter
 	literal map[string]*node // by lower-case name: path names have no case
 	param   *node            // what follows when the segment is an id
+	named   bool             // it is the parameter of a function, which stands in parentheses with its name
 	routes  map[string]*route
+	cast    string // the name of a type that may stand after it and changes nothing
 }
 
 // newTree puts the routes into a tree, for a look-up in one walk.
@@ -118,10 +192,24 @@ func newTree(routes []route) *node {
 		n.routes[routes[i].method] = &routes[i]
 	}
 	root.literal["me"] = root.literal["users"].param
+	attachments := root
+	for _, segment := range []string{"users", "{user}", "todo", "lists", "{list}", "tasks", "{task}", "attachments"} {
+		attachments = attachments.child(segment)
+	}
+	attachments.cast = taskFileAttachment
+	attachments.child("{attachment}").cast = taskFileAttachment
 	return root
 }
 
+// child is the place of a segment below n. A function with a parameter, written
+// as name(parameter='{parameter}'), is two of them.
 func (n *node) child(segment string) *node {
+	if name, parameter, ok := strings.Cut(segment, "("); ok {
+		parameter, _, _ = strings.Cut(parameter, "=")
+		last := n.child(name).child("{" + parameter + "}")
+		last.named = true
+		return last
+	}
 	next := &node{segment: segment, literal: map[string]*node{}, routes: map[string]*route{}}
 	if name, ok := strings.CutPrefix(segment, "{"); ok {
 		next.segment = strings.TrimSuffix(name, "}")
@@ -171,6 +259,8 @@ func (n *node) find(path string, self string) (m match, err error) {
 	for i, s := range segments {
 		next := n.literal[strings.ToLower(s.Name)]
 		switch {
+		case n.cast != "" && s.Raw != s.Name && strings.EqualFold(s.Name, n.cast):
+			continue
 		case next != nil && !s.Key && s.KeyName == "":
 			if i == 0 && strings.EqualFold(s.Name, "me") {
 				m.params["user"] = self
@@ -188,7 +278,11 @@ func (n *node) find(path string, self string) (m match, err error) {
 				id = self
 			}
 			m.params[next.segment] = id
-			b.WriteString("/" + escapeID(id))
+			if next.named {
+				b.WriteString("(" + next.segment + "='" + escapeID(id) + "')")
+			} else {
+				b.WriteString("/" + escapeID(id))
+			}
 		default:
 			return m, todo.Errorf(todo.BadRequest, "", "Resource not found for the segment '%s'.", s.Raw)
 		}
@@ -202,8 +296,11 @@ func (n *node) find(path string, self string) (m match, err error) {
 }
 
 // validKey says whether s can be the parameter: an id, under the name of the key
-// if it has one. A user has a second key.
+// if it has one. A user has a second key. A function's parameter has its name.
 func validKey(param *node, s odata.Segment) bool {
+	if param.named {
+		return s.Key && strings.EqualFold(s.KeyName, param.segment)
+	}
 	return s.KeyName == "" || strings.EqualFold(s.KeyName, "id") ||
 		param.segment == "user" && strings.EqualFold(s.KeyName, "userPrincipalName")
 }

@@ -39,7 +39,8 @@ import (
 // The clock stands at midnight of 2000-01-01 in UTC; "-- wait 24h --" moves it.
 // "As: bob Tasks.Read" among the headers of a request sends another user's token,
 // with those scopes; "As: nobody" sends none. "Profile: strict" on a line of the
-// comment sets the profile.
+// comment sets the profile; "Receiver: on" allows {receiver}, an endpoint for
+// notifications.
 //
 // Answers are recorded by -update. There "-- 201 milk step --" names the ids
 // that the answer brings, in the order in which they come.
@@ -57,6 +58,7 @@ func testScript(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
 			dsn := database(t)
+			receiver() // outside of the test's own clock
 			synctest.Test(t, func(t *testing.T) { play(t, file, dsn) })
 		})
 	}
@@ -84,6 +86,10 @@ func play(t *testing.T, file, dsn string) {
 	c := duly.Config{Database: dsn}
 	if profile != nil {
 		c.Profile = string(profile[1])
+	}
+	if bytes.Contains(archive.Comment, []byte("\nReceiver: on\n")) {
+		c.WebhookAllow = allowReceiver()
+		p.vars = append(p.vars, variable{"receiver", receiver()})
 	}
 	if p.server, err = duly.New(t.Context(), c); err != nil {
 		t.Fatal(err)
@@ -130,7 +136,7 @@ func (p *player) exchange(q txtar.File, a *txtar.File) {
 			p.t.Fatalf("%s: header %s: %s", q.Name, name, diff)
 		}
 	}
-	if diff := p.match(pretty(p.t, got.Body.Bytes()), strings.TrimSpace(wantBody)); diff != "" {
+	if diff := p.match(pretty(p.t, got), strings.TrimSpace(wantBody)); diff != "" {
 		p.t.Fatalf("%s: %s", q.Name, diff)
 	}
 }
@@ -256,6 +262,7 @@ func (p *player) abstract(s string) string {
 
 var (
 	opaque  = regexp.MustCompile(`[-\w]{23}=|[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	secrets = regexp.MustCompile(`/attachmentSessions/([-\w]{43})`)
 	links   = regexp.MustCompile(`\$(?:skip|delta)token=([-\w]+\.[-\w]+)`)
 	etags   = regexp.MustCompile(`W/\\?"([A-Za-z0-9+/=]{24})\\?"`)
 	unnamed = regexp.MustCompile(`("(?:client-)?request-id": ")[^"]*"`)
@@ -263,12 +270,16 @@ var (
 	newline = regexp.MustCompile(`\n\s+`)
 )
 
-// pretty indents a body and takes out what is new in every answer. What fits
-// on a line stands on one.
-func pretty(t *testing.T, body []byte) string {
+// pretty indents a body of JSON and takes out what is new in every answer. What
+// fits on a line stands on one. Other bodies are as they are.
+func pretty(t *testing.T, got *httptest.ResponseRecorder) string {
 	t.Helper()
+	body := got.Body.Bytes()
 	if len(body) == 0 {
 		return ""
+	}
+	if !strings.HasPrefix(got.Header().Get("Content-Type"), "application/json") {
+		return string(body)
 	}
 	var b bytes.Buffer
 	if err := json.Indent(&b, body, "", "  "); err != nil {
@@ -290,7 +301,7 @@ func pretty(t *testing.T, body []byte) string {
 
 // record writes an answer into a, with the headers that a names already.
 func (p *player) record(got *httptest.ResponseRecorder, a *txtar.File, names []string) {
-	body := pretty(p.t, got.Body.Bytes())
+	body := pretty(p.t, got)
 	var out strings.Builder
 	header, _ := cutHeader(string(a.Data))
 	keys := slices.Sorted(func(yield func(string) bool) {
@@ -314,7 +325,12 @@ func (p *player) record(got *httptest.ResponseRecorder, a *txtar.File, names []s
 			p.name(m[1], "token", new([]string))
 		}
 	}
-	for _, v := range opaque.FindAllString(body, -1) {
+	for _, m := range secrets.FindAllStringSubmatch(body, -1) {
+		if !p.knows(m[1]) {
+			p.name(m[1], "session", &names)
+		}
+	}
+	for _, v := range opaque.FindAllString(out.String(), -1) {
 		if !p.knows(v) {
 			p.name(v, "id", &names)
 		}

@@ -146,7 +146,7 @@ func (s *Server) createTask(r *request) error {
 	if err != nil {
 		return err
 	}
-	inline, err := decodeChildren(v)
+	inline, err := s.profile.decodeChildren(v)
 	if err != nil {
 		return err
 	}
@@ -218,7 +218,7 @@ func (s *Server) addChildren(tx *store.Tx, t todo.Task, inline children) (_ todo
 		}
 	}
 	for _, x := range inline.extensions {
-		if t, err = t.AddExtension(x); err != nil {
+		if t.Extensions, err = todo.PutExtension(t.Extensions, x); err != nil {
 			return t, err
 		}
 	}

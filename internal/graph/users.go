@@ -16,6 +16,9 @@ func (s *Server) listUsers(r *request) error {
 	if err != nil {
 		return err
 	}
+	if !o.sel.All() && o.sel.Has("mailboxSettings") {
+		return todo.Errorf(todo.NotImplemented, "$select", "The property 'mailboxSettings' is in the answer for one user alone.")
+	}
 	users, err := s.db.Users(r.Context(), 0, maxInMemory)
 	if err == nil {
 		err = checkInMemory(len(users))
@@ -34,14 +37,27 @@ func (s *Server) listUsers(r *request) error {
 // getUser serves GET /me and GET /users/{user}. To see another user takes a
 // permission over all of them.
 func (s *Server) getUser(r *request) error {
-	if _, err := s.readOptions(r, store.UserSchema()); err != nil {
+	o, err := s.readOptions(r, store.UserSchema())
+	if err != nil {
 		return err
 	}
 	u, err := s.visibleUser(r)
 	if err != nil {
 		return err
 	}
-	r.entity(http.StatusOK, usersContext, func(e *encoder) { e.user(&u) })
+	settings, err := r.selectedSettings(o, u.ID)
+	if err != nil {
+		return err
+	}
+	r.entity(http.StatusOK, usersContext, func(e *encoder) {
+		e.user(&u)
+		if settings {
+			e.name("mailboxSettings")
+			e.b = append(e.b, '{')
+			e.mailboxSettings(&u)
+			e.close()
+		}
+	})
 	return nil
 }
 

@@ -1,6 +1,9 @@
 package odata
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Bind puts the time of a request in the place of now(), and then the value in
 // the place of arithmetic and functions that have only literals in them, so that
@@ -61,7 +64,7 @@ func constant(e Expr, operands ...Expr) Expr {
 			return e
 		}
 	}
-	ev := evaluator{}
+	ev := evaluator{left: math.MaxInt / 2}
 	if v := ev.value(e); !v.IsNull() {
 		return Literal{v}
 	}

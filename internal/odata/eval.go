@@ -40,7 +40,7 @@ type Row interface {
 //     empty where it starts behind the end. indexof is -1 if there is none, and 0
 //     of an empty text. trim takes off the characters of [TrimSet].
 //   - matchesPattern finds its pattern anywhere in the text, of which it sees the
-//     first 32 KiB.
+//     first 8 KiB.
 //   - Parts of an Instant are those of UTC; totaloffsetminutes is 0. date and
 //     time cut it at midnight, also before 1970. fractionalseconds and
 //     totalseconds are microseconds divided by 1e6.
@@ -49,13 +49,29 @@ type Row interface {
 //   - A Lambda without a body is true if there is an element; any is true if its
 //     body is true of one element, all if it is false of none.
 func Eval(e Expr, row Row) bool {
-	ev := evaluator{row: row}
+	ev := evaluator{row: row, left: math.MaxInt / 2}
 	return ev.truth(e)
 }
 
 type evaluator struct {
-	row  Row
-	vars []boundVar // the innermost last
+	row    Row
+	vars   []boundVar // the innermost last
+	left   int        // work that may still be done; below zero nothing has a meaning any more
+	looked []lookedAt
+}
+
+// A lookedAt is what of the row the filter has looked at: a long text, folded once
+// however often it is asked for, or a collection.
+type lookedAt struct{ path, text string }
+
+// lookedAt finds what the filter has looked at, or nil.
+func (ev *evaluator) lookedAt(path string) *lookedAt {
+	for i := range ev.looked {
+		if ev.looked[i].path == path {
+			return &ev.looked[i]
+		}
+	}
+	return nil
 }
 
 type boundVar struct {
@@ -64,6 +80,9 @@ type boundVar struct {
 }
 
 func (ev *evaluator) truth(e Expr) bool {
+	if ev.left--; ev.left < 0 {
+		return false
+	}
 	switch e := e.(type) {
 	case And:
 		for _, term := range e.Terms {
@@ -82,11 +101,13 @@ func (ev *evaluator) truth(e Expr) bool {
 	case Not:
 		return !ev.truth(e.X)
 	case Compare:
-		return compareValues(e.Op, ev.value(e.L), ev.value(e.R))
+		l, r := ev.value(e.L), ev.value(e.R)
+		ev.left -= min(len(l.Text), len(r.Text)) / scanned
+		return compareValues(e.Op, l, r)
 	case In:
 		x := ev.value(e.X)
 		for _, lit := range e.List {
-			if compareValues(Eq, x, ev.value(lit)) {
+			if ev.left -= min(len(x.Text), len(lit.Value.Text)) / scanned; compareValues(Eq, x, ev.value(lit)) {
 				return true
 			}
 		}
@@ -102,6 +123,9 @@ func (ev *evaluator) truth(e Expr) bool {
 
 // value is the value of an expression, with text folded.
 func (ev *evaluator) value(e Expr) Value {
+	if ev.left--; ev.left < 0 {
+		return Value{}
+	}
 	switch e := e.(type) {
 	case Literal:
 		v := e.Value
@@ -112,7 +136,7 @@ func (ev *evaluator) value(e Expr) Value {
 		if e.Of.Type == DateText && e.As == String && !v.IsNull() {
 			v = StringValue(time.UnixMicro(v.Int).UTC().Format(textLayout))
 		}
-		v.Text = Fold(v.Text)
+		v.Text = ev.fold(e, v.Text)
 		return v
 	case Neg:
 		v := ev.value(e.X)
@@ -129,6 +153,21 @@ func (ev *evaluator) value(e Expr) Value {
 	return BoolValue(ev.truth(e))
 }
 
+// fold folds the text of a property.
+func (ev *evaluator) fold(p Prop, text string) string {
+	if p.Var != "" || len(text) < scanned { // cheaper than to remember it
+		ev.left -= len(text) / walked
+		return Fold(text)
+	}
+	if seen := ev.lookedAt(p.Path); seen != nil {
+		return seen.text
+	}
+	ev.left += ofText(text)
+	text = Fold(text)
+	ev.looked = append(ev.looked, lookedAt{p.Path, text})
+	return text
+}
+
 // of is the row that a variable stands for.
 func (ev *evaluator) of(variable string) Row {
 	for i := len(ev.vars) - 1; i >= 0; i-- {
@@ -143,6 +182,10 @@ func (ev *evaluator) lambda(l Lambda) bool {
 	items := ev.of(l.From).Items(l.Path)
 	if l.Body == nil {
 		return len(items) > 0
+	}
+	if l.From == "" && ev.lookedAt(l.Path) == nil {
+		ev.left += ofItem * len(items)
+		ev.looked = append(ev.looked, lookedAt{path: l.Path})
 	}
 	for _, item := range items {
 		ev.vars = append(ev.vars, boundVar{l.Var, item})
@@ -248,6 +291,9 @@ func (ev *evaluator) call(c Call) Value {
 		}
 	}
 	x, y := args[0], args[1]
+	if ev.left -= c.work(x, y); ev.left < 0 {
+		return Value{}
+	}
 	switch c.Fn {
 	case FuncContains:
 		return BoolValue(strings.Contains(x.Text, y.Text))

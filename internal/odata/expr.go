@@ -106,9 +106,16 @@ type Call struct {
 	Args []Expr
 
 	// Pattern is the compiled pattern of FuncMatchesPattern, in Go's syntax: at
-	// most 512 bytes, and 256 steps with its repetitions written out. It has no
+	// most 512 bytes, and 100 steps with its repetitions written out. It has no
 	// case and is to be matched against folded text. It is nil of other functions.
-	Pattern *regexp.Regexp
+	Pattern *Pattern
+}
+
+// A Pattern is a pattern of FuncMatchesPattern, with about how many steps the
+// engine takes for each byte of a text at worst.
+type Pattern struct {
+	*regexp.Regexp
+	steps int
 }
 
 // Lambda asks about the elements of a collection.

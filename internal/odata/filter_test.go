@@ -192,7 +192,7 @@ func refusedFilters() []struct{ text, want string } {
 		{"matchesPattern(title,id)", "The pattern of the function 'matchesPattern' must be a literal at position 21 in 'matchesPattern(title,id)'."},
 		{"matchesPattern(title,'(')", "The pattern of the function 'matchesPattern' cannot be read: missing closing ): `(` at position 21 in 'matchesPattern(title,'(')'."},
 		{"matchesPattern(title,'(a{1000}){1000}')", "The pattern of the function 'matchesPattern' cannot be read: invalid repeat count: `{1000}` at position 21 in 'matchesPattern(title,'(a{1000}){1000}')'."},
-		{"matchesPattern(title,'(x*){99}y{99}')", "The pattern of the function 'matchesPattern' is, with its repetitions written out, longer than the 256 characters allowed at position 21 in 'matchesPattern(title,'(x*){99}y{99}')'."},
+		{"matchesPattern(title,'(x*){99}y{99}')", "The pattern of the function 'matchesPattern' is, with its repetitions written out, longer than the 100 characters allowed at position 21 in 'matchesPattern(title,'(x*){99}y{99}')'."},
 		{"matchesPattern(title,'" + strings.Repeat("a", 513) + "')", "The pattern of the function 'matchesPattern' is longer than the 512 bytes allowed at position 21 in 'matchesPattern(title,'" + strings.Repeat("a", 78) + "…'."},
 		{"title/any(x:true)", "Any/All may only be used following a collection at position 6 in 'title/any(x:true)'."},
 		{"categories/some(x:true)", "Syntax error: any or all expected after the collection 'categories' at position 11 in 'categories/some(x:true)'."},

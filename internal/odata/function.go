@@ -189,12 +189,12 @@ func (p *parser) function(f Func, pos int, args []node) node {
 // what keeps a hostile pattern cheap.
 const (
 	maxPattern = 512
-	maxSteps   = 256
-	maxMatched = 32 << 10 // bytes
+	maxSteps   = 100
+	maxMatched = 8 << 10 // bytes
 )
 
 // pattern compiles the pattern of matchesPattern.
-func (p *parser) pattern(arg node) *regexp.Regexp {
+func (p *parser) pattern(arg node) *Pattern {
 	lit, ok := arg.expr.(Literal)
 	if !ok {
 		p.fail(arg.pos, "The pattern of the function 'matchesPattern' must be a literal")
@@ -214,7 +214,7 @@ func (p *parser) pattern(arg node) *regexp.Regexp {
 		p.fail(arg.pos, "The pattern of the function 'matchesPattern' is, with its repetitions written out, longer than the %d characters allowed", maxSteps)
 		return nil
 	}
-	return regexp.MustCompile("(?i)" + text)
+	return &Pattern{regexp.MustCompile("(?i)" + text), steps(tree)}
 }
 
 // steps is about how many instructions a pattern is for the engine, with its

@@ -160,33 +160,57 @@ func parseKey(s string) (key Segment, problem string) {
 	if name, value, ok := strings.Cut(s, "="); ok && isIdentifier(name) && strings.Trim(value, "=") != "" {
 		key.KeyName, s = name, value
 	}
+	value, problem := keyValue(s)
+	key.Name, key.Raw = value, value
+	return key, problem
+}
+
+// keyValue reads the value of a key or a parameter.
+func keyValue(s string) (value, problem string) {
 	quote := strings.IndexByte(s, '\'')
 	if quote < 0 {
 		if strings.ContainsAny(s, "(), ") {
-			return key, "its key has characters that need quotes"
+			return "", "its key has characters that need quotes"
 		}
-		key.Name, key.Raw = s, s
-		return key, ""
+		return s, ""
 	}
 	if quote > 0 && !isQualified(s[:quote]) {
-		return key, "its key does not start with a quote"
+		return "", "its key does not start with a quote"
 	}
 	value, ok := strings.CutSuffix(s[quote+1:], "'")
 	if !ok {
-		return key, "its key does not end with a quote"
+		return "", "its key does not end with a quote"
 	}
 	if value == "" {
-		return key, "its key is empty"
+		return "", "its key is empty"
 	}
 	if strings.Contains(value, "'") {
 		plain := strings.ReplaceAll(value, "''", "")
 		if strings.Contains(plain, "'") {
-			return key, "its key has a quote that is not doubled"
+			return "", "its key has a quote that is not doubled"
 		}
 		value = strings.ReplaceAll(value, "''", "'")
 	}
-	key.Name, key.Raw = value, value
-	return key, ""
+	return value, ""
+}
+
+// ResolveParameter is the value of a function's parameter as ParsePath gives it:
+// itself, or where it is an alias such as @p what the query says for that, which
+// is written as in parentheses. The names of aliases are in lower case. The error
+// is a *todo.Error of kind BadRequest.
+func ResolveParameter(value string, aliases map[string]string) (string, error) {
+	if !strings.HasPrefix(value, "@") {
+		return value, nil
+	}
+	sent, ok := aliases[strings.ToLower(value)]
+	if !ok {
+		return "", todo.Errorf(todo.BadRequest, "", "The query has no value for the parameter alias '%s'.", shown(value))
+	}
+	resolved, problem := keyValue(sent)
+	if problem != "" {
+		return "", todo.Errorf(todo.BadRequest, "", "The value '%s' of the parameter alias '%s' cannot be read: %s.", shown(sent), shown(value), problem)
+	}
+	return resolved, nil
 }
 
 // isQualified says whether s is a name with a namespace or without one.

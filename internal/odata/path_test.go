@@ -230,3 +230,28 @@ func BenchmarkParsePath(b *testing.B) {
 		})
 	}
 }
+
+func TestResolveParameter(t *testing.T) {
+	t.Parallel()
+	aliases := map[string]string{"@p": "'Iana'", "@typed": "microsoft.graph.timeZoneStandard'Iana'", "@plain": "Iana", "@quoted": "'o''brien'", "@bad": "'Ia'na'", "@none": ""}
+	for _, test := range []struct{ sent, want, message string }{
+		{"Iana", "Iana", ""},
+		{"@p", "Iana", ""},
+		{"@P", "Iana", ""},
+		{"@typed", "Iana", ""},
+		{"@plain", "Iana", ""},
+		{"@quoted", "o'brien", ""},
+		{"@none", "", ""},
+		{"@other", "", "The query has no value for the parameter alias '@other'."},
+		{"@bad", "", "The value ''Ia'na'' of the parameter alias '@bad' cannot be read: its key has a quote that is not doubled."},
+	} {
+		got, err := ResolveParameter(test.sent, aliases)
+		e, _ := errors.AsType[*todo.Error](err)
+		switch {
+		case test.message == "" && (err != nil || got != test.want):
+			t.Errorf("%s is %q, %v", test.sent, got, err)
+		case test.message != "" && (e == nil || e.Kind != todo.BadRequest || e.Message != test.message):
+			t.Errorf("%s: %v", test.sent, err)
+		}
+	}
+}

@@ -1,7 +1,6 @@
 package odata
 
 import (
-	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -74,21 +73,32 @@ const TrimSet = "\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u20
 // dotted I is an i. Folding what is folded changes nothing. What is not UTF-8
 // becomes U+FFFD.
 func Fold(s string) string {
-	for i := range len(s) {
-		if c := s[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
-			return s[:i] + strings.Map(foldRune, s[i:])
-		}
+	i := 0
+	for i < len(s) && s[i] < utf8.RuneSelf && !('A' <= s[i] && s[i] <= 'Z') {
+		i++
 	}
-	return s
+	if i == len(s) {
+		return s
+	}
+	b := make([]byte, i, len(s))
+	copy(b, s)
+	for i < len(s) {
+		if c := s[i]; c < utf8.RuneSelf {
+			if 'A' <= c && c <= 'Z' {
+				c += 'a' - 'A'
+			}
+			b = append(b, c)
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		b = utf8.AppendRune(b, foldRune(r))
+		i += size
+	}
+	return string(b)
 }
 
 func foldRune(r rune) rune {
-	if r < utf8.RuneSelf {
-		if 'A' <= r && r <= 'Z' {
-			r += 'a' - 'A'
-		}
-		return r
-	}
 	// SimpleFold goes round the characters that differ by case alone; the least
 	// of them stands for all.
 	least := r

@@ -19,6 +19,10 @@ type engine interface {
 	// view runs fn on a snapshot; where fn makes one statement alone, lone saves
 	// what a snapshot of several costs.
 	view(ctx context.Context, lone bool, fn func(session) error) error
+	// ready says why transactions would fail, if so.
+	ready(ctx context.Context) error
+	// observe sets who is told of commits.
+	observe(m *Meter)
 	// close waits for the transactions that have begun.
 	close() error
 	dialect() *dialect

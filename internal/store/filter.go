@@ -26,15 +26,14 @@ func compileFilter(d *dialect, e odata.Expr) (where clause, rest odata.Expr) {
 	if e == nil {
 		return clause{sql: "TRUE"}, nil
 	}
-	terms := []odata.Expr{e}
-	if and, ok := e.(odata.And); ok {
-		terms = and.Terms
-	}
 	var compiled []clause
 	var left []odata.Expr
-	for _, term := range terms {
-		if c, ok := (compiler{d: d}).condition(term); ok {
-			compiled = append(compiled, c)
+	have := cost{}
+	for _, term := range conjuncts(e) {
+		add := costOf(term)
+		c, ok := (compiler{d: d}).condition(term)
+		if ok && (have.plus(add).isLow() || wantsOpen(term)) { // an index answers the latter
+			compiled, have = append(compiled, c), have.plus(add)
 		} else {
 			left = append(left, term)
 		}
@@ -47,6 +46,71 @@ func compileFilter(d *dialect, e odata.Expr) (where clause, rest odata.Expr) {
 		return where, left[0]
 	}
 	return where, odata.And{Terms: left}
+}
+
+// conjuncts are the terms that must all be true.
+func conjuncts(e odata.Expr) []odata.Expr {
+	and, ok := e.(odata.And)
+	if !ok {
+		return []odata.Expr{e}
+	}
+	var out []odata.Expr
+	for _, term := range and.Terms {
+		out = append(out, conjuncts(term)...)
+	}
+	return out
+}
+
+// A cost is what SQL has to do for a row: how many values it compares, how many of
+// them are texts, which it folds for each comparison anew, and how many of these
+// are bodies.
+type cost struct{ values, texts, bodies int }
+
+// isLow says whether SQL may tell it. odata.Budget bounds what Eval has to do.
+func (c cost) isLow() bool { return c.values <= 64 && c.texts <= 8 && c.bodies <= 1 }
+
+func (c cost) plus(d cost) cost {
+	return cost{c.values + d.values, c.texts + d.texts, c.bodies + d.bodies}
+}
+
+func (c cost) times(n int) cost { return cost{c.values * n, c.texts * n, c.bodies * n} }
+
+// costOf is the cost of an expression; what [compiler] does not take has none.
+func costOf(e odata.Expr) (c cost) {
+	switch e := e.(type) {
+	case odata.And:
+		for _, t := range e.Terms {
+			c = c.plus(costOf(t))
+		}
+	case odata.Or:
+		for _, t := range e.Terms {
+			c = c.plus(costOf(t))
+		}
+	case odata.Not:
+		return costOf(e.X)
+	case odata.Compare:
+		return costOf(e.L)
+	case odata.In:
+		return costOf(e.X).times(len(e.List))
+	case odata.Has:
+		return costOf(e.X)
+	case odata.Call:
+		return costOf(e.Args[0])
+	case odata.Lambda:
+		if e.Body != nil {
+			return costOf(e.Body)
+		}
+		c.values = 1
+	case odata.Prop:
+		c.values = 1
+		if e.As == odata.String {
+			c.texts = 1
+		}
+		if e.Path == "body/content" {
+			c.bodies = 1
+		}
+	}
+	return c
 }
 
 func joinClauses(terms []clause, by, none string) (c clause) {
@@ -244,7 +308,7 @@ func (c compiler) lambda(e odata.Lambda) (clause, bool) {
 	const ofTask = "%.user_id = t.user_id AND %.list_id = t.list_id AND %.task_id = t.task_id"
 	from, key := "", ""
 	switch {
-	case e.From != "":
+	case e.From != "" || len(c.vars) > 0: // as many rows as the product of both
 		return clause{}, false
 	case e.Path == "categories":
 		from, key = c.d.categories, "TRUE"
@@ -278,6 +342,9 @@ func (c compiler) lambda(e odata.Lambda) (clause, bool) {
 	}
 	return clause{exists + " AND (" + body.sql + "))", body.args}, ok
 }
+
+// MentionsExtensions says whether a filter looks at extensions.
+func MentionsExtensions(e odata.Expr) bool { return mentions(e, "extensions") }
 
 // mentions says whether a filter looks at the collection at a path.
 func mentions(e odata.Expr, path string) bool {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -15,7 +16,7 @@ var idEncoding = base64.NewEncoding("-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcde
 // which like Graph's ids ends in "=".
 const idLength = 24
 
-// NewID makes the id of a list or a task: the microsecond of the transaction
+// NewID makes the id of a list, a task or an attachment: the microsecond of the transaction
 // in seven bytes, two of a counter, then eight random ones. Ids sort by their
 // time of creation, those of one microsecond in the order in which they are made.
 func (tx *Tx) NewID() string {
@@ -43,6 +44,14 @@ func NewGUID() string {
 	var b [16]byte
 	rand.Read(b[:])
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return formatGUID(b)
+}
+
+// NamedGUID makes the UUID of a name, which is always the same (version 8).
+func NamedGUID(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	b := [16]byte(sum[:16])
+	b[6], b[8] = b[6]&0x0f|0x80, b[8]&0x3f|0x80
 	return formatGUID(b)
 }
 

@@ -66,17 +66,22 @@ func (tx *Tx) ListNames(except string) ([]string, error) {
 	return names, err
 }
 
-// InsertList writes a new list and sets its version.
+// InsertList writes a new list with its extensions and sets its version.
 func (tx *Tx) InsertList(l *todo.TaskList) (err error) {
 	if l.Version, err = tx.logChange(ListChange, Created, l.ID, l.ID, 0); err != nil {
 		return err
 	}
 	l.Born = l.Version
-	return tx.conn.exec(`INSERT INTO lists (user_id, list_id, version, created_version, name, wellknown, modified) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+	err = tx.conn.exec(`INSERT INTO lists (user_id, list_id, version, created_version, name, wellknown, modified) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		text(tx.as.User), text(l.ID), integer(l.Version), integer(l.Version), text(l.Name), integer(int64(l.Wellknown)), instant(l.Modified))
+	if err != nil {
+		return err
+	}
+	return tx.insertExtensions(l.ID, "", l.Extensions)
 }
 
-// UpdateList writes a list that exists and sets its version.
+// UpdateList writes a list that exists and sets its version. Its extensions are
+// left alone.
 func (tx *Tx) UpdateList(l *todo.TaskList) (err error) {
 	if l.Version, err = tx.logChange(ListChange, Updated, l.ID, l.ID, l.Born); err != nil {
 		return err

@@ -31,6 +31,7 @@ const (
 type pgEngine struct {
 	pool   *pgxpool.Pool
 	closed atomic.Bool
+	meter  atomic.Pointer[Meter] // may be nil
 
 	mu    sync.Mutex
 	texts map[string]string // statements with $1 for ?
@@ -106,6 +107,16 @@ func newPgEngine(ctx context.Context, c *pgxpool.Config) (*pgEngine, error) {
 }
 
 func (e *pgEngine) dialect() *dialect { return postgresDialect() }
+
+// ready reads a row. Whether it could be written is told by the writes: the server
+// may be a standby for a moment, or its disk full.
+func (e *pgEngine) ready(ctx context.Context) error {
+	return e.view(ctx, true, func(s session) error {
+		return s.query(`SELECT user_id FROM users LIMIT 1`, func(*row) error { return nil })
+	})
+}
+
+func (e *pgEngine) observe(m *Meter) { e.meter.Store(m) }
 
 // close waits until every connection is back.
 func (e *pgEngine) close() error {
@@ -213,6 +224,9 @@ func (e *pgEngine) retry(ctx context.Context, once func() error) error {
 			e.pool.Reset() // the other connections have died with it
 		}
 		if try == pgMaxTries || !mayRetry(err) {
+			if sqlState(err) == "53100" {
+				return fmt.Errorf("%w: %w", ErrFull, err)
+			}
 			if lost || isBusy(err) {
 				return fmt.Errorf("%w: %w", ErrUnavailable, err)
 			}

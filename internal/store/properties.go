@@ -120,7 +120,15 @@ type tables struct {
 	extensions []property[todo.Extension]
 	users      []property[todo.User]
 
-	task, list, step, link, extension, user *odata.Schema
+	attachments []property[todo.Attachment]
+	uploads     []property[todo.UploadSession]
+
+	task, list, step, link, extension, attachment, upload, user *odata.Schema
+
+	mailbox mailboxTables
+
+	subscriptions []property[Subscription]
+	subscription  *odata.Schema
 }
 
 var theTables = sync.OnceValue(func() *tables {
@@ -153,11 +161,13 @@ var theTables = sync.OnceValue(func() *tables {
 	}
 	t.step, t.link = schema("microsoft.graph.checklistItem", t.steps), schema("microsoft.graph.linkedResource", t.links)
 	t.extension = schema("microsoft.graph.extension", t.extensions)
+	t.attachments, t.uploads = attachmentProperties(), uploadProperties()
+	t.attachment, t.upload = schema("microsoft.graph.attachmentBase", t.attachments), schema("microsoft.graph.attachmentSession", t.uploads)
 	t.tasks = taskProperties(t)
 	t.task = schema("microsoft.graph.todoTask", t.tasks)
 	t.lists = append(t.lists,
 		property[todo.TaskList]{path: "tasks", Property: collectionOf(t.task)},
-		property[todo.TaskList]{path: "extensions", Property: collectionOf(t.extension)})
+		property[todo.TaskList]{path: "extensions", Property: collectionOf(t.extension), items: func(l *todo.TaskList) []odata.Row { return rows(l.Extensions, t.extensions) }})
 	t.list = schema("microsoft.graph.todoTaskList", t.lists)
 	for i := range t.task.Properties {
 		if p := &t.task.Properties[i]; p.Name == "parentList" {
@@ -166,6 +176,9 @@ var theTables = sync.OnceValue(func() *tables {
 	}
 	t.users = userProperties()
 	t.user = schema("microsoft.graph.user", t.users)
+	t.mailbox = newMailboxTables()
+	t.subscriptions = subscriptionProperties()
+	t.subscription = schema("microsoft.graph.subscription", t.subscriptions)
 	return t
 })
 
@@ -178,10 +191,6 @@ func taskProperties(t *tables) []property[todo.Task] {
 			{path: name + "/timeZone", Property: nullable(odata.String), column: "CASE WHEN " + column + " IS NOT NULL THEN 'UTC' END", value: func(t *todo.Task) odata.Value { return zoneValue(of(t)) }},
 		}
 	}
-	attachment := &odata.Schema{Name: "microsoft.graph.attachmentBase", Properties: []odata.Property{
-		{Name: "id", Type: odata.String}, {Name: "name", Type: odata.String, Nullable: true}, {Name: "contentType", Type: odata.String, Nullable: true},
-		{Name: "size", Type: odata.Int}, {Name: "lastModifiedDateTime", Type: odata.Instant, Nullable: true},
-	}}
 	p := []property[todo.Task]{
 		{path: "id", Property: scalar(odata.String), column: "t.task_id", value: func(t *todo.Task) odata.Value { return odata.StringValue(t.ID) }},
 		{path: "title", Property: scalar(odata.String), column: "t.title", value: func(t *todo.Task) odata.Value { return odata.StringValue(t.Title) }},
@@ -201,13 +210,35 @@ func taskProperties(t *tables) []property[todo.Task] {
 		{path: "linkedResources", Property: collectionOf(t.link), items: func(task *todo.Task) []odata.Row { return rows(task.LinkedResources, t.links) }},
 		{path: "extensions", Property: collectionOf(t.extension), items: func(task *todo.Task) []odata.Row { return rows(task.Extensions, t.extensions) }},
 		{path: "parentList", Property: odata.Property{Type: odata.Entity}}, // an addition; its type is set by theTables
-		{path: "attachments", Property: collectionOf(attachment)}, // never expanded, as on the service (semantics §7)
-		{path: "attachmentSessions", Property: odata.Property{Type: odata.Collection}},
+		{path: "attachments", Property: collectionOf(t.attachment)},    // never expanded, as on the service (semantics §7)
+		{path: "attachmentSessions", Property: collectionOf(t.upload)}, // as above
 	}
 	p = append(p, date("dueDateTime", "t.due", func(t *todo.Task) todo.DateTime { return t.Due })...)
 	p = append(p, date("startDateTime", "t.start", func(t *todo.Task) todo.DateTime { return t.Start })...)
 	p = append(p, date("completedDateTime", "t.completed", func(t *todo.Task) todo.DateTime { return t.Completed })...)
 	return append(p, date("reminderDateTime", "t.reminder", func(t *todo.Task) todo.DateTime { return t.Reminder })...)
+}
+
+// attachmentProperties are those of attachments. Their bytes can be selected.
+func attachmentProperties() []property[todo.Attachment] {
+	return []property[todo.Attachment]{
+		{path: "id", Property: scalar(odata.String), value: func(a *todo.Attachment) odata.Value { return odata.StringValue(a.ID) }},
+		{path: "name", Property: nullable(odata.String), value: func(a *todo.Attachment) odata.Value { return odata.StringValue(a.Name) }},
+		{path: "contentType", Property: nullable(odata.String), value: func(a *todo.Attachment) odata.Value { return textValue(a.ContentType) }},
+		{path: "size", Property: scalar(odata.Int), value: func(a *todo.Attachment) odata.Value { return odata.IntValue(a.Size) }},
+		{path: "lastModifiedDateTime", Property: nullable(odata.Instant), value: func(a *todo.Attachment) odata.Value { return odata.InstantValue(a.Modified) }},
+		{path: "contentBytes", Property: scalar(odata.Collection)},
+	}
+}
+
+// uploadProperties are those of upload sessions.
+func uploadProperties() []property[todo.UploadSession] {
+	return []property[todo.UploadSession]{
+		{path: "id", Property: scalar(odata.String), value: func(u *todo.UploadSession) odata.Value { return odata.StringValue(u.ID) }},
+		{path: "expirationDateTime", Property: nullable(odata.Instant), value: func(u *todo.UploadSession) odata.Value { return odata.InstantValue(u.Expires) }},
+		{path: "nextExpectedRanges", Property: collectionOf(&odata.Schema{Value: &odata.Property{Type: odata.String}}), items: func(u *todo.UploadSession) []odata.Row { return textRows(u.Expected()) }},
+		{path: "content", Property: scalar(odata.Collection)},
+	}
 }
 
 func userProperties() []property[todo.User] {
@@ -226,6 +257,7 @@ func userProperties() []property[todo.User] {
 		str("officeLocation", func(u *todo.User) string { return u.OfficeLocation }),
 		str("preferredLanguage", func(u *todo.User) string { return u.PreferredLanguage }),
 		{path: "businessPhones", Property: collectionOf(&odata.Schema{Value: &odata.Property{Type: odata.String}}), items: func(u *todo.User) []odata.Row { return textRows(u.BusinessPhones) }},
+		{path: "mailboxSettings", Property: complexType("mailboxSettings")}, // can be selected; to others than the owner it is null
 	}
 }
 
@@ -258,6 +290,22 @@ func LinkedResourceSchema() *odata.Schema { return theTables().link }
 // ExtensionSchema is that of open extensions.
 func ExtensionSchema() *odata.Schema { return theTables().extension }
 
+// AttachmentSchema is that of attachments.
+func AttachmentSchema() *odata.Schema { return theTables().attachment }
+
+// UploadSessionSchema is that of upload sessions.
+func UploadSessionSchema() *odata.Schema { return theTables().upload }
+
+// AttachmentRow is an attachment as a filter sees it.
+func AttachmentRow(a *todo.Attachment) odata.Row {
+	return Row[todo.Attachment]{a, theTables().attachments}
+}
+
+// UploadSessionRow is an upload session as a filter sees it.
+func UploadSessionRow(u *todo.UploadSession) odata.Row {
+	return Row[todo.UploadSession]{u, theTables().uploads}
+}
+
 // UserSchema is that of users.
 func UserSchema() *odata.Schema { return theTables().user }
 
@@ -284,3 +332,11 @@ func ExtensionRow(x *todo.Extension) odata.Row {
 
 // UserRow is a user as a filter sees it.
 func UserRow(u *todo.User) odata.Row { return Row[todo.User]{u, theTables().users} }
+
+// SubscriptionSchema is that of subscriptions.
+func SubscriptionSchema() *odata.Schema { return theTables().subscription }
+
+// SubscriptionRow is a subscription as a filter sees it.
+func SubscriptionRow(s *Subscription) odata.Row {
+	return Row[Subscription]{s, theTables().subscriptions}
+}

@@ -97,7 +97,19 @@ func (tx *Tx) Matches(e odata.Expr, t *todo.Task) (bool, error) {
 		}
 		defer func() { t.Extensions = nil }()
 	}
-	return odata.Eval(e, TaskRow(t)), nil
+	return tx.work.Eval(e, TaskRow(t))
+}
+
+// MatchesList says whether a filter is true of a list.
+func (tx *Tx) MatchesList(e odata.Expr, l *todo.TaskList) (bool, error) {
+	if mentions(e, "extensions") && l.Extensions == nil {
+		var err error
+		if l.Extensions, err = tx.Extensions(l.ID, ""); err != nil {
+			return false, err
+		}
+		defer func() { l.Extensions = nil }()
+	}
+	return tx.work.Eval(e, ListRow(l))
 }
 
 // CountTasks counts the tasks that a query selects, on all its pages.

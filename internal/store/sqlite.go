@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -36,6 +37,10 @@ type sqliteEngine struct {
 	closed bool
 	stop   chan struct{} // closed with closed
 	done   chan struct{} // closed when the writer has stopped
+
+	damaged atomic.Bool           // see judge
+	full    atomic.Int64          // when a write had no room, in nanoseconds since 1970; 0: the last one had
+	meter   atomic.Pointer[Meter] // may be nil
 }
 
 // A job is a transaction that waits for the writer.
@@ -110,11 +115,15 @@ func (e *sqliteEngine) submit(ctx context.Context, fn func(session) error) error
 		return ctx.Err()
 	}
 	<-j.done
-	return j.err
+	return e.judge(j.err)
 }
 
 func (e *sqliteEngine) update(ctx context.Context, _ As, fn func(session) error) error {
-	return e.submit(ctx, fn)
+	err := e.submit(ctx, fn)
+	if err == nil && e.full.Load() != 0 {
+		e.full.Store(0)
+	}
+	return err
 }
 
 func (e *sqliteEngine) dialect() *dialect { return sqliteDialect() }
@@ -135,14 +144,14 @@ func (e *sqliteEngine) view(ctx context.Context, _ bool, fn func(session) error)
 	if c == nil {
 		var err error
 		if c, err = openConn(e.path, sqlite.OpenReadOnly, readerPragma); err != nil {
-			return err
+			return e.judge(err)
 		}
 	}
 	if err := c.exec(`BEGIN`); err != nil {
-		return err
+		return e.judge(err)
 	}
 	err := protect(c, fn)
-	return errors.Join(err, c.exec(`ROLLBACK`))
+	return e.judge(errors.Join(err, c.exec(`ROLLBACK`)))
 }
 
 // write is the writer: it takes a job and all that wait behind it, runs each
@@ -164,7 +173,7 @@ func (e *sqliteEngine) write() {
 				break more
 			}
 		}
-		commit(e.writer, batch)
+		commit(e.writer, batch, e.meter.Load())
 		for _, j := range batch {
 			close(j.done)
 		}
@@ -172,7 +181,7 @@ func (e *sqliteEngine) write() {
 }
 
 // commit runs the jobs of a batch in one transaction and sets their errors.
-func commit(c *conn, batch []*job) {
+func commit(c *conn, batch []*job, meter *Meter) {
 	fail := func(err error) {
 		for _, j := range batch {
 			j.err = errors.Join(j.err, err)
@@ -186,21 +195,36 @@ func commit(c *conn, batch []*job) {
 		if j.err = j.ctx.Err(); j.err != nil {
 			continue // the client has left, and nothing is done yet
 		}
-		err := c.exec(`SAVEPOINT job`)
-		if err == nil {
-			if j.err = protect(c, j.fn); j.err != nil {
-				err = c.exec(`ROLLBACK TO job`)
-			}
-			err = errors.Join(err, c.exec(`RELEASE job`))
-		}
-		if err != nil { // SQLite itself fails: nothing of the batch is kept
-			fail(errors.Join(err, c.exec(`ROLLBACK`)))
+		if err := runJob(c, j); err != nil { // SQLite itself fails: nothing of the batch is kept
+			fail(errors.Join(err, c.rollback()))
 			return
 		}
 	}
+	start := time.Now()
 	if err := c.exec(`COMMIT`); err != nil {
 		fail(errors.Join(fmt.Errorf("committing: %w", err), c.rollback()))
+	} else if meter != nil {
+		meter.Committed(len(batch), time.Since(start))
 	}
+}
+
+// runJob runs a job in a savepoint and sets its error. It returns an error when
+// SQLite has failed: on a full disk, it may have ended the whole transaction.
+func runJob(c *conn, j *job) error {
+	if err := c.exec(`SAVEPOINT job`); err != nil {
+		return err
+	}
+	if j.err = protect(c, j.fn); j.err == nil {
+		return c.exec(`RELEASE job`)
+	}
+	err := c.exec(`ROLLBACK TO job`)
+	if err == nil {
+		return c.exec(`RELEASE job`)
+	}
+	if failure(j.err) != sqlite.ResultOK {
+		err = errors.Join(j.err, err) // for the others, whose writes are gone as well
+	}
+	return err
 }
 
 // conn is one connection. Its statements are prepared once and kept.
@@ -254,6 +278,14 @@ func integer(i int64) value { return value{kind: 1, i: i} }
 func text(s string) value   { return value{kind: 2, s: s} }
 func blob(b []byte) value   { return value{kind: 3, b: b} }
 
+// micros is a time in microseconds, of which the zero time is 0.
+func micros(t time.Time) value {
+	if t.IsZero() {
+		return integer(0)
+	}
+	return integer(t.UnixMicro())
+}
+
 // row reads the columns of a result from left to right.
 type row struct {
 	stmt columns
@@ -269,6 +301,14 @@ func (r *row) bytes(b []byte) []byte {
 	n := r.stmt.ColumnLen(r.next - 1)
 	b = slices.Grow(b[:0], n)[:n]
 	return b[:r.stmt.ColumnBytes(r.next-1, b)]
+}
+
+// time is a column of microseconds, of which 0 is the zero time.
+func (r *row) time() time.Time {
+	if us := r.int(); us != 0 {
+		return time.UnixMicro(us).UTC()
+	}
+	return time.Time{}
 }
 
 // null says whether the next column is null, and passes over it if so.

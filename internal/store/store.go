@@ -11,9 +11,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/duly-todo/duly/internal/odata"
 	"github.com/duly-todo/duly/internal/todo"
 )
 
@@ -22,6 +24,11 @@ type DB struct {
 	engine engine
 	now    func() time.Time
 	ids    atomic.Uint32 // counts the ids made, to keep those of one microsecond in order
+
+	watching sync.RWMutex
+	watches  []*Watch
+	last     atomic.Int64 // the latest time of a transaction, in microseconds
+	meter    *Meter       // may be nil
 }
 
 // Memory is the name of a database that lives as long as its DB.
@@ -63,9 +70,19 @@ var ErrClosed = errors.New("the database is closed")
 // The error is [ErrUnavailable] when the database did not take the write, and
 // [ErrUncertain] when nobody knows whether it did.
 func (db *DB) Update(ctx context.Context, as As, fn func(*Tx) error) error {
-	return db.engine.update(ctx, as, func(c session) error {
-		return fn(&Tx{ctx: ctx, db: db, conn: c, as: as, now: db.time()})
+	var committed *Tx
+	start := time.Now()
+	err := db.engine.update(ctx, as, func(c session) error {
+		if db.meter != nil {
+			db.meter.Waited(time.Since(start))
+		}
+		committed = &Tx{ctx: ctx, db: db, conn: c, as: as, now: db.time(), work: odata.NewBudget()} // a new one for each run
+		return fn(committed)
 	})
+	if err == nil {
+		db.tell(committed)
+	}
+	return err
 }
 
 // View runs fn on a snapshot of the mailbox of user. fn must not write, and may
@@ -80,12 +97,31 @@ func (db *DB) lookup(ctx context.Context, user string, fn func(*Tx) error) error
 }
 
 func (db *DB) view(ctx context.Context, user string, lone bool, fn func(*Tx) error) error {
+	if db.meter != nil {
+		start := time.Now()
+		defer func() { db.meter.Read(time.Since(start)) }()
+	}
 	return db.engine.view(ctx, lone, func(c session) error {
-		return fn(&Tx{ctx: ctx, db: db, conn: c, as: As{User: user}, now: db.time()})
+		return fn(&Tx{ctx: ctx, db: db, conn: c, as: As{User: user}, now: db.time(), work: odata.NewBudget()})
 	})
 }
 
-func (db *DB) time() time.Time { return db.now().UTC().Truncate(time.Microsecond) }
+// maxStep is how far a clock that is set back is waited for: time stands still
+// meanwhile, so that ids and etags keep their order. A clock that was set back by
+// more was wrong before, and is followed.
+const maxStep = time.Minute
+
+// time is the time of a transaction.
+func (db *DB) time() time.Time {
+	now := db.now().UTC().Truncate(time.Microsecond)
+	micros := now.UnixMicro()
+	last := db.last.Load()
+	if micros < last && last-micros <= maxStep.Microseconds() {
+		return time.UnixMicro(last).UTC()
+	}
+	db.last.CompareAndSwap(last, micros) // of two at once, either may stay
+	return now
+}
 
 // Tx is a transaction on one mailbox. All its writes carry the same time.
 type Tx struct {
@@ -94,6 +130,9 @@ type Tx struct {
 	conn session
 	as   As
 	now  time.Time
+	work *odata.Budget // for filters that SQL does not tell
+
+	touched Touched // what watches are told once it is committed
 }
 
 func (tx *Tx) dialect() *dialect { return tx.db.engine.dialect() }
@@ -139,6 +178,7 @@ type Change struct {
 // Taking the version locks the mailbox, so that versions commit in their order.
 // born is the version under which the item was created; 0 for one that is new.
 func (tx *Tx) logChange(kind Kind, op Op, list, item string, born int64) (int64, error) {
+	tx.touched.Log = true
 	version, err := tx.conn.nextVersion(tx.as, tx.now)
 	if err != nil {
 		return 0, err
@@ -199,20 +239,30 @@ func (tx *Tx) Log() (floor, version int64, err error) {
 // Changes returns at most limit changes of a kind after a version, oldest first;
 // those of the tasks of one list, or where list is empty of all lists.
 func (tx *Tx) Changes(kind Kind, list string, after int64, limit int) ([]Change, error) {
-	var out []Change
-	q := `SELECT version, kind, op, list_id, item_id, created_version, app, at FROM changes WHERE user_id = ? AND version > ? AND kind = ?`
-	args := []value{text(tx.as.User), integer(after), integer(int64(kind))}
+	q, args := ` AND kind = ?`, []value{integer(int64(kind))}
 	if list != "" {
 		q += ` AND list_id = ?`
 		args = append(args, text(list))
 	}
-	err := tx.conn.query(q+` ORDER BY version LIMIT ?+0`, func(r *row) error {
+	return tx.changes(q, after, limit, args...)
+}
+
+// AllChanges returns at most limit changes of the mailbox after a version, oldest
+// first.
+func (tx *Tx) AllChanges(after int64, limit int) ([]Change, error) {
+	return tx.changes("", after, limit)
+}
+
+func (tx *Tx) changes(condition string, after int64, limit int, args ...value) (out []Change, err error) {
+	args = append(append([]value{text(tx.as.User), integer(after)}, args...), integer(int64(limit)))
+	err = tx.conn.query(`SELECT version, kind, op, list_id, item_id, created_version, app, at FROM changes
+		WHERE user_id = ? AND version > ?`+condition+` ORDER BY version LIMIT ?+0`, func(r *row) error {
 		out = append(out, Change{
 			Version: r.int(), Kind: Kind(r.int()), Op: Op(r.int()),
 			ListID: r.text(), ItemID: r.text(), Born: r.int(), App: r.text(), At: time.UnixMicro(r.int()).UTC(),
 		})
 		return nil
-	}, append(args, integer(int64(limit)))...)
+	}, args...)
 	return out, err
 }
 

@@ -24,20 +24,39 @@ import (
 // PostgreSQL.
 func eachStore(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	t.Helper()
-	t.Run("file", func(t *testing.T) {
-		t.Parallel()
-		test(t, open(t, filepath.Join(t.TempDir(), "duly.db")))
-	})
+	onFile(t, test)
 	eachDatabase(t, test)
 }
 
 // eachDatabase runs a test on SQLite, in memory, and on PostgreSQL.
 func eachDatabase(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	t.Helper()
+	inMemory(t, test)
+	onPostgres(t, test)
+}
+
+// eachSQLite runs a test on a database in memory and on one in a file.
+func eachSQLite(t *testing.T, test func(t *testing.T, db *store.DB)) {
+	t.Helper()
+	onFile(t, test)
+	inMemory(t, test)
+}
+
+func onFile(t *testing.T, test func(t *testing.T, db *store.DB)) {
+	t.Run("file", func(t *testing.T) {
+		t.Parallel()
+		test(t, open(t, filepath.Join(t.TempDir(), "duly.db")))
+	})
+}
+
+func inMemory(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	t.Run("memory", func(t *testing.T) {
 		t.Parallel()
 		test(t, open(t, store.Memory))
 	})
+}
+
+func onPostgres(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		test(t, open(t, postgres(t)))

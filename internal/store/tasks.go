@@ -214,15 +214,6 @@ func (tx *Tx) links(list, first, last string, each func(task string, l todo.Link
 		[]value{text(tx.as.User), text(list), text(first), text(last)}}
 }
 
-// Extensions reads the open extensions of a task, by name.
-func (tx *Tx) Extensions(list, task string) ([]todo.Extension, error) {
-	var out []todo.Extension
-	err := tx.conn.query(`SELECT name, data FROM extensions WHERE user_id = ? AND list_id = ? AND task_id = ? ORDER BY name`,
-		func(r *row) error { out = append(out, todo.Extension{Name: r.text(), Data: r.text()}); return nil },
-		text(tx.as.User), text(list), text(task))
-	return out, err
-}
-
 // InsertTask writes a new task with all its children and sets its version. The
 // list must exist, or the error is todo.ErrNotFound.
 func (tx *Tx) InsertTask(t *todo.Task) (err error) {
@@ -259,13 +250,7 @@ func (tx *Tx) InsertTask(t *todo.Task) (err error) {
 			return err
 		}
 	}
-	for _, e := range t.Extensions {
-		if err := tx.conn.exec(`INSERT INTO extensions (user_id, list_id, task_id, name, data) VALUES (?, ?, ?, ?, ?)`,
-			text(tx.as.User), text(t.ListID), text(t.ID), text(e.Name), text(e.Data)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return tx.insertExtensions(t.ListID, t.ID, t.Extensions)
 }
 
 // UpdateTask writes what changed from old to t, children included, and sets

@@ -8,7 +8,7 @@ import (
 	"github.com/duly-todo/duly/internal/todo"
 )
 
-const userColumns = `user_id, principal_name, display_name, given_name, surname, mail, mobile_phone, business_phone, job_title, office_location, preferred_language, created`
+const userColumns = `user_id, principal_name, display_name, given_name, surname, mail, mobile_phone, business_phone, job_title, office_location, preferred_language, time_zone, date_format, time_format, created`
 
 func scanUser(r *row) todo.User {
 	u := todo.User{
@@ -18,11 +18,13 @@ func scanUser(r *row) todo.User {
 		u.BusinessPhones = []string{phone}
 	}
 	u.JobTitle, u.OfficeLocation, u.PreferredLanguage = r.text(), r.text(), r.text()
+	u.Settings = todo.MailboxSettings{TimeZone: r.text(), DateFormat: r.text(), TimeFormat: r.text()}
 	u.Created = time.UnixMicro(r.int()).UTC()
 	return u
 }
 
-// AddUser writes a new user and the mailbox with its default list. The error is
+// AddUser writes a new user and the mailbox with its default list
+// and its first categories. The error is
 // of the kind todo.Conflict when the principal name is taken.
 func (db *DB) AddUser(ctx context.Context, u todo.User, app string) error {
 	return db.Update(ctx, As{User: u.ID, App: app}, func(tx *Tx) error {
@@ -34,12 +36,17 @@ func (db *DB) AddUser(ctx context.Context, u todo.User, app string) error {
 		} else if other != "" {
 			return todo.Errorf(todo.Conflict, "userPrincipalName", "There is a user named %s already.", u.UserPrincipalName)
 		}
-		err := tx.conn.exec(`INSERT INTO users (`+userColumns+`, version, log_floor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`, userValues(u)...)
+		err := tx.conn.exec(`INSERT INTO users (`+userColumns+`, version, log_floor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`, userValues(u)...)
 		if err != nil {
 			return err
 		}
 		if err := tx.conn.exec(`INSERT INTO login_names (login_name, user_id) VALUES (?, ?)`, text(fold(u.UserPrincipalName)), text(u.ID)); err != nil {
 			return err
+		}
+		for _, c := range todo.FirstCategories(tx.NewGUID) {
+			if err := tx.InsertCategory(c); err != nil {
+				return err
+			}
 		}
 		return tx.InsertList(&todo.TaskList{ID: tx.NewID(), Name: todo.DefaultListName, Wellknown: todo.DefaultList, Modified: tx.now})
 	})
@@ -48,7 +55,7 @@ func (db *DB) AddUser(ctx context.Context, u todo.User, app string) error {
 // UpdateUser writes the properties of the mailbox's owner.
 func (tx *Tx) UpdateUser(u todo.User) error {
 	return tx.conn.exec(`UPDATE users SET principal_name = ?, display_name = ?, given_name = ?, surname = ?, mail = ?, mobile_phone = ?, business_phone = ?,
-		job_title = ?, office_location = ?, preferred_language = ?, created = ? WHERE user_id = ?`,
+		job_title = ?, office_location = ?, preferred_language = ?, time_zone = ?, date_format = ?, time_format = ?, created = ? WHERE user_id = ?`,
 		append(userValues(u)[1:], text(tx.as.User))...)
 }
 
@@ -59,7 +66,8 @@ func userValues(u todo.User) []value {
 	}
 	return []value{
 		text(u.ID), text(u.UserPrincipalName), text(u.DisplayName), text(u.GivenName), text(u.Surname), text(u.Mail), text(u.MobilePhone),
-		text(phone), text(u.JobTitle), text(u.OfficeLocation), text(u.PreferredLanguage), integer(u.Created.UnixMicro()),
+		text(phone), text(u.JobTitle), text(u.OfficeLocation), text(u.PreferredLanguage),
+		text(u.Settings.TimeZone), text(u.Settings.DateFormat), text(u.Settings.TimeFormat), integer(u.Created.UnixMicro()),
 	}
 }
 
@@ -74,12 +82,12 @@ func (tx *Tx) Owner() (u todo.User, err error) {
 	return u, err
 }
 
-// UserExists returns nil when id is a user's, and an error of the kind
-// todo.NoSuchUser when it is not.
+// UserExists returns nil when id is that of a user who is not disabled, and an
+// error of the kind todo.NoSuchUser when it is not.
 func (db *DB) UserExists(ctx context.Context, id string) error {
 	return db.lookup(ctx, id, func(tx *Tx) error {
 		found := false
-		err := tx.conn.query(`SELECT 1 FROM users WHERE user_id = ?`, func(*row) error { found = true; return nil }, text(id))
+		err := tx.conn.query(`SELECT 1 FROM users WHERE user_id = ? AND disabled = 0`, func(*row) error { found = true; return nil }, text(id))
 		if err == nil && !found {
 			err = errNoSuchUser(id)
 		}

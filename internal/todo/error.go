@@ -17,6 +17,7 @@ const (
 	BuiltInList                        // a change that the built-in lists do not allow
 	LinkExists                         // a second linked resource where one is the limit
 	LinkHeld                           // a linked resource that another task holds
+	CategoryExists                     // a master category whose name is taken
 	WrongList                          // a task that exists, but in another list
 	NotFound                           // an id that is well formed and names nothing
 	NoSuchUser                         // a user that does not exist
@@ -36,7 +37,15 @@ const (
 	MethodNotAllowed                   // a path that exists and a method that it does not have
 	FailedDependency                   // a part of a batch whose dependency has failed
 	AnswerTooLarge                     // an answer that has no room among those of its batch
+	BadSubscription                    // a subscription of a form that To Do does not have
+	EndpointFailed                     // a notification URL that does not prove itself
+	EndpointTimedOut                   // a notification URL that does not answer in time
+	SubscriptionLimit                  // a subscription beyond the limit
+	TooManyRequests                    // a call that has to wait for others of its kind
+	OutOfSpace                         // a write for which the server's disk has no room
 	Unavailable                        // the server is stopping, or the database does not answer
+	InvalidSlice                       // a Content-Range that makes no sense, or a body that is not it
+	InvalidStart                       // a part of an upload that does not begin where it has to go on
 )
 
 // An Error is a failure whose message may be shown to the client.

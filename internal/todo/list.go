@@ -29,6 +29,8 @@ type TaskList struct {
 	Name      string
 	Wellknown WellknownListName
 	Modified  time.Time
+
+	Extensions []Extension // only where they were asked for
 }
 
 // A TaskListPatch is the body of a POST or PATCH of a list; displayName is all

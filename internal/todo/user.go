@@ -20,6 +20,7 @@ type User struct {
 	JobTitle          string
 	OfficeLocation    string
 	PreferredLanguage string
+	Settings          MailboxSettings
 	Created           time.Time
 }
 
@@ -44,7 +45,7 @@ func NewUser(id, principalName, displayName, mail string, now time.Time) (User, 
 	if displayName == "" {
 		displayName, _, _ = strings.Cut(principalName, "@")
 	}
-	u := User{ID: id, UserPrincipalName: principalName, DisplayName: displayName, Mail: mail, Created: now}
+	u := User{ID: id, UserPrincipalName: principalName, DisplayName: displayName, Mail: mail, Settings: MailboxSettings{TimeZone: DefaultTimeZone}, Created: now}
 	for member, v := range map[string]string{"displayName": displayName, "mail": mail} {
 		if utf8.RuneCountInString(v) > maxUserText || !utf8.ValidString(v) {
 			return User{}, tooLong(member, maxUserText)

@@ -14,10 +14,11 @@ CREATE TABLE categories (
 	UNIQUE (user_id, folded_name)
 ) WITHOUT ROWID;
 
--- Those that a mailbox begins with, for the mailboxes that are there already.
-INSERT INTO categories SELECT user_id, '6f1f3d4e-0000-4000-8000-000000000000', 'Red category', 'red category', 0 FROM users;
-INSERT INTO categories SELECT user_id, '6f1f3d4e-0000-4000-8000-000000000001', 'Orange category', 'orange category', 1 FROM users;
-INSERT INTO categories SELECT user_id, '6f1f3d4e-0000-4000-8000-000000000003', 'Yellow category', 'yellow category', 3 FROM users;
-INSERT INTO categories SELECT user_id, '6f1f3d4e-0000-4000-8000-000000000004', 'Green category', 'green category', 4 FROM users;
-INSERT INTO categories SELECT user_id, '6f1f3d4e-0000-4000-8000-000000000007', 'Blue category', 'blue category', 7 FROM users;
-INSERT INTO categories SELECT user_id, '6f1f3d4e-0000-4000-8000-000000000008', 'Purple category', 'purple category', 8 FROM users;
+-- Those that a mailbox begins with, for the mailboxes that are there already;
+-- their ids come before all that are made later.
+INSERT INTO categories SELECT user_id, '00000000-0000-7000-8000-000000000000', 'Red category', 'red category', 0 FROM users;
+INSERT INTO categories SELECT user_id, '00000000-0000-7000-8000-000000000001', 'Orange category', 'orange category', 1 FROM users;
+INSERT INTO categories SELECT user_id, '00000000-0000-7000-8000-000000000003', 'Yellow category', 'yellow category', 3 FROM users;
+INSERT INTO categories SELECT user_id, '00000000-0000-7000-8000-000000000004', 'Green category', 'green category', 4 FROM users;
+INSERT INTO categories SELECT user_id, '00000000-0000-7000-8000-000000000007', 'Blue category', 'blue category', 7 FROM users;
+INSERT INTO categories SELECT user_id, '00000000-0000-7000-8000-000000000008', 'Purple category', 'purple category', 8 FROM users;

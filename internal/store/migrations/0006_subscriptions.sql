@@ -15,13 +15,14 @@ CREATE TABLE subscriptions (
 	client_state     TEXT NOT NULL,
 	tls_version      TEXT NOT NULL,
 	url_app          TEXT NOT NULL,
+	beta             SMALLINT NOT NULL, -- 1: made on beta, whose notifications have more members
 	created          BIGINT NOT NULL,
 	expires          BIGINT NOT NULL,
 	told             BIGINT NOT NULL, -- the mailbox's version up to which it has been told
 	attempts         BIGINT NOT NULL, -- failures since the last success
 	failing_since    BIGINT NOT NULL, -- 0: it is not
 	next_attempt     BIGINT NOT NULL,
-	missed           SMALLINT NOT NULL, -- 1: changes were given up, and that is to be told
+	lifecycle        SMALLINT NOT NULL, -- what the lifecycle URL is to be told: store.Lifecycle
 	reauthorize_at   BIGINT NOT NULL, -- when to ask for it; 0: it has been asked, or answered
 	PRIMARY KEY (user_id, subscription_id)
 ) WITHOUT ROWID;

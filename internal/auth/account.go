@@ -1,0 +1,254 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/duly-todo/duly/internal/store"
+	"github.com/duly-todo/duly/internal/todo"
+)
+
+const maxPersonalDays = 366
+
+// account is the page on which people see and end what they have allowed.
+func (i *Issuer) account(c *call) error {
+	if c.Method != http.MethodPost {
+		if err := c.method(http.MethodGet, http.MethodHead, http.MethodPost); err != nil {
+			return err
+		}
+		s, err := c.session()
+		if err != nil {
+			return err
+		}
+		if s == nil {
+			return c.signInPage(http.StatusOK, "/account", "", "")
+		}
+		return i.accountPage(c, s, http.StatusOK, page{})
+	}
+	form, _, err := c.pageForm()
+	if err != nil {
+		return err
+	}
+	s, err := c.session()
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		return c.signInPage(http.StatusOK, "/account", "", "")
+	}
+	if form.Get("action") == "create-token" {
+		return i.createPersonalToken(c, s, form)
+	}
+	if err := i.changeAccount(c, s, form); err != nil {
+		return err
+	}
+	c.redirect(http.StatusSeeOther, "/account")
+	return nil
+}
+
+// changeAccount does what a button of the account page says.
+func (i *Issuer) changeAccount(c *call, s *signedIn, form url.Values) error {
+	if form.Get("action") == "sign-out" {
+		return c.endSession()
+	}
+	id := form.Get("id")
+	return i.DB.Update(c.Context(), store.As{User: s.user.ID}, func(tx *store.Tx) error {
+		switch form.Get("action") {
+		case "end-session":
+			return tx.DeleteSession(id)
+		case "remove-app":
+			return tx.DeleteConsent(id, c.now.Add(maxUserLife+leeway*time.Second))
+		case "remove-token":
+			return tx.DeletePersonalToken(id)
+		case "sign-out-everywhere":
+			return tx.SignOutEverywhere()
+		}
+		return errorf(400, "invalid_request", 90014, "The form holds no action that is known.")
+	})
+}
+
+// createPersonalToken makes a token for scripts and shows it this once.
+func (i *Issuer) createPersonalToken(c *call, s *signedIn, form url.Values) error {
+	name, allowed := strings.TrimSpace(form.Get("name")), "Tasks.Read User.Read"
+	if form.Get("access") == "write" {
+		allowed = "Tasks.ReadWrite User.Read"
+	}
+	days, err := strconv.Atoi(form.Get("days"))
+	switch {
+	case name == "" || utf8.RuneCountInString(name) > 120 || !utf8.ValidString(name):
+		return i.accountPage(c, s, http.StatusBadRequest, page{Error: "Give the token a name of at most 120 characters, so that you know it again."})
+	case err != nil || days < 1 || days > maxPersonalDays:
+		return i.accountPage(c, s, http.StatusBadRequest, page{Error: fmt.Sprintf("A token lasts from 1 to %d days.", maxPersonalDays)})
+	}
+	token, hash := newSecret(personalPrefix, s.user.ID)
+	err = i.DB.Update(c.Context(), store.As{User: s.user.ID}, func(tx *store.Tx) error {
+		return tx.PutPersonalToken(store.PersonalToken{Hash: hash, Name: name, Scopes: allowed, Expires: c.now.AddDate(0, 0, days)})
+	})
+	if e, ok := errors.AsType[*todo.Error](err); ok && e.Kind == todo.Invalid {
+		return i.accountPage(c, s, http.StatusBadRequest, page{Error: e.Message})
+	}
+	if err != nil {
+		return err
+	}
+	return i.accountPage(c, s, http.StatusOK, page{Token: token})
+}
+
+// accountPage shows the account with what p has to say.
+func (i *Issuer) accountPage(c *call, s *signedIn, status int, p page) error {
+	apps, err := i.DB.Apps(c.Context())
+	if err != nil {
+		return err
+	}
+	err = i.DB.View(c.Context(), s.user.ID, func(tx *store.Tx) error {
+		p.Sessions, p.Apps, p.Tokens = nil, nil, nil
+		sessions, err := tx.Sessions()
+		if err != nil {
+			return err
+		}
+		for _, other := range sessions {
+			p.Sessions = append(p.Sessions, pageRow{
+				ID: other.Hash, Name: other.UserAgent, Detail: other.Address, Since: other.Created, Last: other.LastSeen, Current: other.Hash == s.session.Hash,
+			})
+		}
+		consents, err := tx.Consents()
+		if err != nil {
+			return err
+		}
+		for _, given := range consents {
+			n := slices.IndexFunc(apps, func(a store.App) bool { return a.ID == given.App })
+			if n >= 0 {
+				p.Apps = append(p.Apps, pageRow{ID: given.App, Name: apps[n].Name, Permissions: describeScopes(given.Scopes), Since: given.Given})
+			}
+		}
+		tokens, err := tx.PersonalTokens()
+		for _, t := range tokens {
+			p.Tokens = append(p.Tokens, pageRow{ID: t.Hash, Name: t.Name, Permissions: describeScopes(strings.Fields(t.Scopes)), Since: t.Created, Last: t.LastUsed, Until: t.Expires})
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	p.Title, p.User, p.Name, p.Continue = "Your account", s.user.UserPrincipalName, s.user.DisplayName, c.sealed("/account")
+	return c.page(status, "account", p)
+}
+
+// setup is the page behind a one-time link: it sets the password of the link's
+// user, or makes the first account.
+func (i *Issuer) setup(c *call) error {
+	user, hash, ok := readSecret(setupPrefix, c.PathValue("link"))
+	if !ok {
+		return errBadLink()
+	}
+	var owner todo.User
+	err := i.DB.View(c.Context(), user, func(tx *store.Tx) (err error) {
+		if err = tx.SetupLink(hash); err == nil && user != "" {
+			owner, err = tx.Owner()
+		}
+		return err
+	})
+	if e, ok := errors.AsType[*todo.Error](err); ok && (e.Kind == todo.NotFound || e.Kind == todo.NoSuchUser) {
+		return errBadLink()
+	}
+	if err != nil {
+		return err
+	}
+	if c.Method != http.MethodPost {
+		if err := c.method(http.MethodGet, http.MethodHead, http.MethodPost); err != nil {
+			return err
+		}
+		return c.setupPage(http.StatusOK, &owner, "")
+	}
+	form, _, err := c.pageForm()
+	if err != nil {
+		return err
+	}
+	return i.finishSetup(c, &owner, hash, form)
+}
+
+func errBadLink() *oauthError {
+	return errorf(400, "invalid_request", 90014, "This link was used already or has expired. Ask for a new one: duly user setup-link NAME.")
+}
+
+func (c *call) setupPage(status int, owner *todo.User, message string) error {
+	return c.page(status, "setup", page{
+		Title: "Set your password", User: owner.UserPrincipalName, Error: message, Continue: c.sealed("/account"), Min: MinPassword, Max: MaxPassword,
+	})
+}
+
+func (i *Issuer) finishSetup(c *call, owner *todo.User, hash string, form url.Values) error {
+	password := form.Get("password")
+	problem := checkPassword(password)
+	if problem == "" && password != form.Get("again") {
+		problem = "The two passwords are not the same."
+	}
+	first := owner.ID == ""
+	if first && problem == "" {
+		u, err := todo.NewUser(store.NewGUID(), strings.TrimSpace(form.Get("username")), strings.TrimSpace(form.Get("name")), "", c.now)
+		if e, ok := errors.AsType[*todo.Error](err); ok {
+			problem = e.Message
+		}
+		*owner = u
+	}
+	if problem != "" {
+		if first {
+			*owner = todo.User{}
+		}
+		return c.setupPage(http.StatusBadRequest, owner, problem)
+	}
+	phc, err := i.passwords.create(c.Context(), password)
+	if err != nil {
+		return err
+	}
+	// The link is used up first, so that of two who open it one can go on.
+	linkOwner := owner.ID
+	if first {
+		linkOwner = ""
+	}
+	err = i.DB.Update(c.Context(), store.As{User: linkOwner}, func(tx *store.Tx) error { return tx.TakeSetupLink(hash) })
+	if errors.Is(err, todo.ErrNotFound) {
+		return errBadLink()
+	}
+	if err == nil && first {
+		err = i.firstUser(c, owner)
+	}
+	if err == nil {
+		err = i.DB.Update(c.Context(), store.As{User: owner.ID}, func(tx *store.Tx) error {
+			if err := tx.SignOutEverywhere(); err != nil {
+				return err
+			}
+			return tx.SetPassword(phc)
+		})
+	}
+	if err != nil {
+		return err
+	}
+	return c.signIn(owner.ID, "/account")
+}
+
+// firstUser makes the user of the first account, or finds the one of that name
+// who has no password yet.
+func (i *Issuer) firstUser(c *call, u *todo.User) error {
+	err := i.DB.AddUser(c.Context(), *u, CommandLineApp)
+	if e, ok := errors.AsType[*todo.Error](err); !ok || e.Kind != todo.Conflict {
+		return err
+	}
+	old, err := i.DB.User(c.Context(), u.UserPrincipalName)
+	if err != nil {
+		return err
+	}
+	var account store.Account
+	err = i.DB.View(c.Context(), old.ID, func(tx *store.Tx) (err error) { account, err = tx.Account(); return err })
+	if err == nil && account.Password != "" {
+		err = errorf(400, "invalid_request", 90014, "The user %s has a password already.", old.UserPrincipalName)
+	}
+	*u = old
+	return err
+}

@@ -1,0 +1,47 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/duly-todo/duly/internal/store"
+	"github.com/duly-todo/duly/internal/todo"
+)
+
+// PersonalApp stands for the holder of a personal access token where the client
+// id of an application does otherwise.
+const PersonalApp = "2f3e9a58-6c41-4d7b-b0a5-91c8e7d64b32"
+
+// personalTouch is how often the last use of a personal access token is noted.
+const personalTouch = time.Hour
+
+// personal returns the principal of a personal access token. Its row is looked
+// up on every request, so that a token that is removed is worth nothing at once.
+func (v *Verifier) personal(ctx context.Context, token string) (Principal, error) {
+	const unknown = "The personal access token is not known, or it has expired."
+	user, hash, ok := readSecret(personalPrefix, token)
+	if !ok {
+		return Principal{}, refuse(unknown)
+	}
+	var row store.PersonalToken
+	err := v.checkUser(ctx, user)
+	if err == nil {
+		err = v.db.View(ctx, user, func(tx *store.Tx) (err error) { row, err = tx.PersonalToken(hash); return err })
+	}
+	if errors.Is(err, todo.ErrNotFound) {
+		return Principal{}, refuse(unknown)
+	}
+	if err == nil && v.now().Sub(row.LastUsed) > personalTouch {
+		err = v.db.Update(ctx, store.As{User: user}, func(tx *store.Tx) error { return tx.UsedPersonalToken(hash) })
+	}
+	if _, refused := errors.AsType[*TokenError](err); err != nil && !refused {
+		err = fmt.Errorf("look up a personal access token: %w", err)
+	}
+	if err != nil {
+		return Principal{}, err
+	}
+	return Principal{User: user, App: PersonalApp, Tenant: v.keys.tenant, Scopes: strings.Fields(row.Scopes), Expires: row.Expires}, nil
+}

@@ -1,0 +1,121 @@
+package graph
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/duly-todo/duly/internal/store"
+	"github.com/duly-todo/duly/internal/todo"
+)
+
+// The bytes of files go through in pieces, of which a request holds one.
+
+// pieceTime is how long a client may take for one piece, up or down.
+const pieceTime = time.Minute
+
+var pieceBuffers = sync.Pool{New: func() any { return new([store.PieceSize]byte) }}
+
+// allowTime gives the client time for the next piece, beyond what the server
+// gives to a whole request. A part of a batch has no connection of its own.
+func (r *request) allowTime() error {
+	c := http.NewResponseController(r.w)
+	until := time.Now().Add(pieceTime) // of the network, whose clock is not the server's
+	for _, err := range []error{c.SetReadDeadline(until), c.SetWriteDeadline(until.Add(pieceTime))} {
+		if err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return fmt.Errorf("setting a deadline: %w", err)
+		}
+	}
+	return nil
+}
+
+// readPiece fills b from the body, and says whether the body ends with it.
+func (r *request) readPiece(b []byte) (n int, end bool, err error) {
+	if err := r.allowTime(); err != nil {
+		return 0, false, err
+	}
+	for n < len(b) {
+		k, err := r.Body.Read(b[n:])
+		n += k
+		switch {
+		case err == io.EOF:
+			return n, true, nil
+		case err != nil:
+			return n, false, todo.Errorf(todo.BadRequest, "", "The request body could not be read: %v.", err)
+		}
+	}
+	return n, false, nil
+}
+
+// drain reads the rest of a body that is refused, up to the size of the largest
+// file: many clients look at the answer only after they have sent all.
+func (r *request) drain() {
+	b := pieceBuffers.Get().(*[store.PieceSize]byte)
+	defer pieceBuffers.Put(b)
+	for left := todo.MaxAttachment; left > 0; left -= len(b) {
+		if _, end, err := r.readPiece(b[:]); end || err != nil {
+			return // the answer is the one that it would be anyway
+		}
+	}
+}
+
+// checkPlain refuses a body of bytes that is compressed.
+func (r *request) checkPlain() error {
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return todo.Errorf(todo.UnsupportedMedia, "Content-Encoding", "The Content-Encoding '%s' is not supported here; send the bytes as they are.", shortened(encoding))
+	}
+	return nil
+}
+
+// A download is the content of a file that is being sent.
+type download struct {
+	file  todo.Attachment
+	size  int64
+	first *[store.PieceSize]byte // room for a piece
+	piece []byte                 // the one that was read last
+}
+
+func (d *download) close() { pieceBuffers.Put(d.first) }
+
+// open reads the first piece together with the file, so that a content that is
+// replaced at once is noticed before the answer begins.
+func (d *download) open(tx *store.Tx, file todo.Attachment, size int64) (err error) {
+	d.file, d.size = file, size
+	if size > 0 {
+		d.piece, err = tx.Piece(&d.file, 0, d.first[:0])
+	}
+	return err
+}
+
+// send writes the content to w. If it is replaced meanwhile, the connection is
+// cut: the client must not take a part for the whole.
+func (s *Server) send(r *request, d *download, w io.Writer) {
+	for at := int64(0); at < d.size; {
+		if at > 0 {
+			err := s.view(r, func(tx *store.Tx) (err error) {
+				d.piece, err = tx.Piece(&d.file, at, d.first[:0])
+				return err
+			})
+			if err != nil {
+				s.abort(r, err)
+			}
+		}
+		if err := r.allowTime(); err != nil {
+			s.abort(r, err)
+		}
+		at += int64(len(d.piece))
+		if _, err := w.Write(d.piece); err != nil {
+			return // the client has gone; nobody is left to tell
+		}
+	}
+}
+
+// abort cuts the connection within an answer. It does not return.
+func (s *Server) abort(r *request, err error) {
+	s.log.WarnContext(r.Context(), "an answer was cut off", "request-id", r.id, "method", r.Method, "route", r.routePath(), "err", err)
+	panic(http.ErrAbortHandler)
+}

@@ -1,0 +1,73 @@
+package duly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/duly-todo/duly/internal/store"
+)
+
+// lockName is the file of the data folder that an exclusive Server holds locked.
+// The lock ends with the process; the file stays.
+const lockName = "duly.lock"
+
+// quickCheckTime bounds the look for damage when a Server starts that is not beside another: it
+// goes through some hundred megabytes.
+const quickCheckTime = time.Second
+
+// ErrInUse says that another server uses a data folder.
+var ErrInUse = errors.New("another server uses it")
+
+// claim takes the data folder for the Server, whose database dsn names, and returns
+// the function that gives it free again. Servers on PostgreSQL may share the folder.
+func (c *Config) claim(ctx context.Context, dsn string) (release func() error, err error) {
+	release = func() error { return nil }
+	if c.Beside || store.IsPostgres(dsn) || dsn == store.Memory {
+		return release, nil
+	}
+	if c.DataDir != "" {
+		if release, err = claimFolder(c.DataDir); err != nil {
+			return nil, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, quickCheckTime)
+	defer cancel()
+	if err := store.QuickCheck(ctx, dsn); err != nil {
+		return nil, errors.Join(err, release())
+	}
+	return release, nil
+}
+
+// claimFolder locks a data folder; the error is [ErrInUse] where it is locked.
+func claimFolder(dir string) (release func() error, err error) {
+	f, err := lockFile(filepath.Join(dir, lockName))
+	if errors.Is(err, ErrInUse) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("locking the data folder: %w", err)
+	}
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = fmt.Fprintln(f, os.Getpid())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("locking the data folder: %w", err), f.Close())
+	}
+	return f.Close, nil
+}
+
+// inUse is ErrInUse with the process that the lock file names.
+func inUse(f *os.File) error {
+	text, err := io.ReadAll(io.LimitReader(f, 20))
+	if pid := strings.TrimSpace(string(text)); err == nil && pid != "" {
+		return fmt.Errorf("%w (process %s)", ErrInUse, pid)
+	}
+	return ErrInUse
+}

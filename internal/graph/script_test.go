@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,7 +51,15 @@ func TestScript(t *testing.T) {
 	testScript(t)
 }
 
+// resolving is held by conversations that look up names: the resolver joins
+// lookups of one name, which tests on clocks of their own may not share.
+var resolving sync.Mutex
+
 func testScript(t *testing.T) {
+	// This makes the resolver, outside of such a clock.
+	if _, err := net.DefaultResolver.LookupHost(t.Context(), "localhost"); err != nil {
+		t.Fatal(err)
+	}
 	files, err := filepath.Glob("testdata/script/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no conversations: %v", err)
@@ -59,6 +69,10 @@ func testScript(t *testing.T) {
 			t.Parallel()
 			dsn := database(t)
 			receiver() // outside of the test's own clock
+			if strings.HasPrefix(filepath.Base(file), "subscription_") {
+				resolving.Lock()
+				defer resolving.Unlock()
+			}
 			synctest.Test(t, func(t *testing.T) { play(t, file, dsn) })
 		})
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Why it is so is in docs/adr/0006-postgresql.md.
+// Why it is so is in docs/adr/0008-postgresql.md.
 const (
 	pgCallTimeout = 10 * time.Second // for one round trip, connecting included
 	pgLockTimeout = 5 * time.Second  // for the mailbox

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -273,16 +274,26 @@ func (db *DB) SubscriptionsOf(ctx context.Context, app string, limit int) ([]Sub
 	return out, err
 }
 
+// A Subscribed says how a mailbox with subscriptions is.
+type Subscribed struct {
+	Version int64
+	Mark    string // another one when subscriptions were made, renewed or removed, or have events to tell
+}
+
 // SubscribedMailboxes returns the mailboxes that have subscriptions, expired ones
-// among them, each with its version.
-func (db *DB) SubscribedMailboxes(ctx context.Context) (map[string]int64, error) {
-	versions := map[string]int64{}
+// among them.
+func (db *DB) SubscribedMailboxes(ctx context.Context) (map[string]Subscribed, error) {
+	mailboxes := map[string]Subscribed{}
 	err := db.lookup(ctx, "", func(tx *Tx) error {
-		clear(versions)
-		return tx.conn.query(`SELECT user_id, version FROM users WHERE user_id IN (SELECT user_id FROM subscriptions)`,
-			func(r *row) error { versions[r.text()] = r.int(); return nil })
+		clear(mailboxes)
+		return tx.conn.query(`SELECT u.user_id, u.version, count(*), sum(s.expires + s.lifecycle), max(s.subscription_id)
+			FROM subscriptions s JOIN users u ON u.user_id = s.user_id GROUP BY u.user_id, u.version`,
+			func(r *row) error {
+				mailboxes[r.text()] = Subscribed{Version: r.int(), Mark: fmt.Sprint(r.int(), r.int(), r.text())}
+				return nil
+			})
 	})
-	return versions, err
+	return mailboxes, err
 }
 
 // IsGone says whether there is nothing left that the subscription could be about.

@@ -11,6 +11,11 @@
 // seconds goes to a small pool, until it answers well and quickly again. So those
 // that stall only wait for each other, and a healthy one is told at once. No
 // endpoint has more than its own few slots of either pool.
+//
+// Of several servers on one database each has a sender. Before a POST it takes a
+// lease of the subscription, so that no other one tells the same; who commits a
+// change tells it at once, and what a server has left behind the others find by
+// looking from time to time.
 package webhook
 
 import (
@@ -29,6 +34,10 @@ const (
 	lag         = 1000            // changes that nobody asked for before it is written that they are passed
 	pollEvery   = 8 * time.Second // at least; half as much again at most
 	stopTimeout = 2 * time.Second // for the POSTs in flight when the sender has to stop
+
+	// leaseTime is far above the time of a POST, and so bounds how far the clocks of
+	// servers may differ. It is how long what a crashed one was telling has to wait.
+	leaseTime = 30 * time.Second
 )
 
 // Options are what a Sender needs.
@@ -48,6 +57,7 @@ type Sender struct {
 	log    *slog.Logger
 	now    func() time.Time
 	watch  *store.Watch
+	holder string // its name in leases; empty where no other server uses the database
 
 	// The rest belongs to the goroutine of Run.
 	boxes map[string]*mailbox
@@ -65,7 +75,8 @@ type call struct {
 
 // A mailbox is one with subscriptions.
 type mailbox struct {
-	seen int64 // the version up to which the log has been looked at
+	seen int64  // the version up to which the log has been looked at
+	mark string // store.Subscribed.Mark when the subscriptions were last read by poll
 	subs map[string]*subscription
 }
 
@@ -79,10 +90,14 @@ type subscription struct {
 // NewSender returns a Sender, which knows of all changes that are committed from
 // then on, and of those before.
 func NewSender(o Options) *Sender {
-	return &Sender{
+	s := &Sender{
 		db: o.DB, client: o.Client, tenant: o.TenantID, log: o.Log, now: o.Now, watch: o.DB.Watch(),
 		boxes: map[string]*mailbox{}, schedule: newSchedule(), called: make(chan call), finished: make(chan outcome),
 	}
+	if o.DB.Shared() {
+		s.holder = store.NewGUID()
+	}
+	return s
 }
 
 // Run sends until ctx ends. POSTs in flight may then take two seconds more; what
@@ -106,7 +121,7 @@ func (s *Sender) Run(ctx context.Context) {
 				poll.Reset(pollInterval())
 			}
 		case <-poll.C:
-			if err := s.poll(ctx); err != nil || len(s.boxes) > 0 { // otherwise there is nothing to wait for
+			if err := s.poll(ctx); err != nil || len(s.boxes) > 0 || s.holder != "" { // otherwise there is nothing to wait for
 				poll.Reset(pollInterval())
 			}
 		case c := <-s.called:
@@ -152,23 +167,30 @@ func (s *Sender) failed(ctx context.Context, what string, err error) {
 
 // poll is the net below the watch, and what happens because time passes.
 func (s *Sender) poll(ctx context.Context) error {
-	versions, err := s.db.SubscribedMailboxes(ctx)
+	mailboxes, err := s.db.SubscribedMailboxes(ctx)
 	if err != nil {
 		s.failed(ctx, "looking for subscriptions", err)
 		return err
 	}
 	for user := range s.boxes {
-		if _, ok := versions[user]; !ok {
+		if _, ok := mailboxes[user]; !ok {
 			delete(s.boxes, user)
 		}
 	}
 	now := s.now()
-	for user, version := range versions {
-		box := s.boxes[user]
-		if box == nil || box.hasExpired(now) {
+	for user, found := range mailboxes {
+		switch box := s.boxes[user]; {
+		case box == nil || box.hasExpired(now):
 			err = s.renew(ctx, user)
-		} else if box.seen < version {
-			err = s.look(ctx, user, box)
+		case box.mark != found.Mark:
+			err = s.load(ctx, user)
+		default:
+			err = nil
+		}
+		if box := s.boxes[user]; err == nil && box != nil {
+			if box.mark = found.Mark; box.seen < found.Version {
+				err = s.look(ctx, user, box)
+			}
 		}
 		if err != nil {
 			s.failed(ctx, "reading a mailbox", err)
@@ -285,6 +307,7 @@ type outcome struct {
 	more  bool               // there is more to tell
 	read  int64              // the version up to which nothing is left to tell
 	retry time.Time          // of the lifecycle lane: not before
+	taken bool               // another server is telling it
 	err   error              // of the database
 }
 
@@ -309,6 +332,12 @@ func (s *Sender) finish(ctx context.Context, o outcome) {
 	}
 	sub := box.subs[l.id]
 	sub.Subscription = o.sub
+	if o.taken { // which sees what there is to tell when it is done; poll looks whether it did
+		if l.wanted = true; l.lifecycle {
+			l.notBefore = s.now().Add(pollEvery)
+		}
+		return
+	}
 	if l.lifecycle {
 		if l.notBefore = o.retry; o.retry.IsZero() {
 			l.attempts = 0

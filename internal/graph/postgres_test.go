@@ -20,6 +20,13 @@ func TestPostgres(t *testing.T) {
 			test(t)
 		})
 	}
+	for name, test := range map[string]func(*testing.T){ // which run in parallel by themselves
+		"odd tokens": TestEveryRouteWithOddTokens, "walk": TestRouteWalk, "subscriptions of an application": TestSubscriptionsOfApplication,
+		"largest upload": TestUploadLargest, "cut upload": TestUploadCut, "upload race": TestUploadRace, "replace race": TestReplaceRace,
+		"batched file": TestBatchedFile, "extensions": TestExtensionLimits, "settings": TestSelectedSettings,
+	} {
+		t.Run(name, test)
+	}
 }
 
 // database is the Database of a test: below TestPostgres an empty one of

@@ -63,6 +63,12 @@ func onPostgres(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	})
 }
 
+// eachDSN names a database in memory and one of PostgreSQL, for tests that open
+// it themselves.
+func eachDSN(t *testing.T) map[string]func() string {
+	return map[string]func() string{"memory": func() string { return store.Memory }, "postgres": func() string { return postgres(t) }}
+}
+
 // fewer is how often something is tried: on PostgreSQL, which takes longer, less.
 func fewer(t *testing.T, times, onPostgres int) int {
 	t.Helper()

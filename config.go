@@ -38,9 +38,9 @@ type Config struct {
 	Existing bool
 
 	// Beside makes a Server for administration, beside one that may serve the same
-	// DataDir meanwhile: it sends no notifications. Without it, [New] fails with
-	// [ErrInUse] where another Server has DataDir, and with an error that says what
-	// to do where a look of at most a second finds damage in the database.
+	// DataDir meanwhile: it sends no notifications. Without it, where the database is
+	// SQLite's, [New] fails with [ErrInUse] where another Server has it, and with an
+	// error that says what to do where a look of at most a second finds damage.
 	Beside bool
 
 	// Metrics has requests and transactions counted, for [Server.AdminHandler].

@@ -39,6 +39,39 @@ func TestPostgres(t *testing.T) {
 	if token := s.must(t, "token", "--user", "ada"); strings.Count(token, ".") != 2 {
 		t.Errorf("token: %q", token)
 	}
+	s.must(t, "app", "add", "Nightly", "--daemon", "--role", "Tasks.Read.All")
+	if list := s.must(t, "app", "list"); !strings.Contains(list, "Nightly") {
+		t.Errorf("app list: %s", list)
+	}
+	if link := s.must(t, "user", "setup-link", "ada"); !strings.Contains(link, "/setup/") {
+		t.Errorf("user setup-link: %s", link)
+	}
+	s.must(t, "user", "sign-out", "ada")
+	for _, args := range []string{"backup x.tar", "restore x.tar", "doctor"} {
+		verb, _, _ := strings.Cut(args, " ")
+		want := result{Stderr: "duly: duly " + verb + " is for SQLite: use pg_dump, pg_restore and the other tools of PostgreSQL for the database, and keep a copy of issuer.json\n", Status: 1}
+		if diff := cmp.Diff(want, s.run(t, strings.Fields(args)...)); diff != "" {
+			t.Errorf("duly %s (-want +got)\n%s", args, diff)
+		}
+	}
+}
+
+// A database in another file than duly.db has one server, and is not in backups.
+func TestDatabaseElsewhere(t *testing.T) {
+	t.Parallel()
+	s := newShell(t, "DULY_DB=sqlite:other.db")
+	addAda(t, s)
+	s.start(t, "serve", "--listen", "127.0.0.1:0")
+	if second := s.run(t, "serve", "--data", "elsewhere", "--listen", "127.0.0.1:0"); second.Status != 1 || !strings.Contains(second.Stderr, "another server uses it") {
+		t.Errorf("a second server: %+v", second)
+	}
+	if list := s.must(t, "user", "list"); !strings.Contains(list, "ada") {
+		t.Errorf("user list beside the server: %s", list)
+	}
+	want := result{Stderr: "duly: duly backup knows duly.db in the folder of the data alone: leave out --db and DULY_DB\n", Status: 1}
+	if diff := cmp.Diff(want, s.run(t, "backup", "x.tar")); diff != "" {
+		t.Errorf("backup (-want +got)\n%s", diff)
+	}
 }
 
 func TestPostgresUnreachable(t *testing.T) {

@@ -93,7 +93,7 @@ func (e *sqliteEngine) ready(ctx context.Context) error {
 // goroutines at once.
 type Meter struct {
 	Waited    func(time.Duration)                  // a write, until its transaction began
-	Committed func(writes int, took time.Duration) // a commit of so many writes, from its COMMIT to the disk
+	Committed func(writes int, took time.Duration) // a commit of so many writes, from its COMMIT to the disk, or to the answer of PostgreSQL
 	Read      func(time.Duration)                  // a read, with its wait for a connection
 }
 

@@ -138,7 +138,11 @@ func (s *pgSession) commit() error {
 		}
 		return nil
 	})
+	start := time.Now()
 	err := s.flush(context.WithoutCancel(s.ctx))
+	if m := s.engine.meter.Load(); m != nil && err == nil {
+		m.Committed(1, time.Since(start))
+	}
 	switch code := sqlState(err); {
 	case err == nil, errors.Is(err, errNotCommitted), pgconn.SafeToRetry(err), !s.conn.IsClosed():
 		return err // the server has said so, or was never asked

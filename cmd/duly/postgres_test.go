@@ -61,7 +61,7 @@ func TestDatabaseElsewhere(t *testing.T) {
 	t.Parallel()
 	s := newShell(t, "DULY_DB=sqlite:other.db")
 	addAda(t, s)
-	s.start(t, "serve", "--listen", "127.0.0.1:0")
+	s.start(t)
 	if second := s.run(t, "serve", "--data", "elsewhere", "--listen", "127.0.0.1:0"); second.Status != 1 || !strings.Contains(second.Stderr, "another server uses it") {
 		t.Errorf("a second server: %+v", second)
 	}

@@ -94,6 +94,20 @@ func (e *encoder) attachment(a *todo.Attachment) {
 	e.number("size", int(a.Size))
 }
 
+// attachmentsOf writes the attachments of a task that $expand asks for.
+func (e *encoder) attachmentsOf(t *todo.Task, tasks string) {
+	if len(t.Attachments) == 0 {
+		return
+	}
+	e.childrenOf("attachments", t, tasks)
+	for i := range t.Attachments {
+		e.open()
+		e.attachment(&t.Attachments[i])
+		e.close()
+	}
+	e.b = append(e.b, ']')
+}
+
 // maxAttachmentBody is the most bytes of the body of a POST of an attachment:
 // the file as base64, and room for its name.
 const maxAttachmentBody = todo.MaxSmallAttachment/3*4 + 64<<10
@@ -315,7 +329,7 @@ func disposition(name string) string {
 // written beside those that are there and taken for them at the end. The content
 // type stays.
 func (s *Server) putAttachmentValue(r *request) error {
-	if err := r.checkPlain(); err != nil {
+	if err := r.unpack(); err != nil {
 		return err
 	}
 	if r.ContentLength > todo.MaxAttachment {

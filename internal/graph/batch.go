@@ -447,7 +447,7 @@ func isText(contentType string) bool {
 }
 
 // part writes the answer to a part: JSON as it is, text as a string, other bodies
-// in base64.
+// in base64, and so files, whose content type is only what some client said.
 func (e *encoder) part(p *part) {
 	e.open()
 	e.str("id", p.id)
@@ -467,10 +467,10 @@ func (e *encoder) part(p *part) {
 	e.close()
 	if body := p.answer.body; len(body) > 0 {
 		e.name("body")
-		switch kind := p.answer.header.Get("Content-Type"); {
-		case isJSON(kind):
+		switch kind, file := p.answer.header.Get("Content-Type"), p.answer.header.Get("Content-Disposition") != ""; {
+		case isJSON(kind) && !file:
 			e.b = append(e.b, body...)
-		case isText(kind):
+		case isText(kind) && !file:
 			e.b = appendJSONString(e.b, string(body))
 		default:
 			e.b = append(e.b, '"')

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +39,7 @@ func (r *request) readPiece(b []byte) (n int, end bool, err error) {
 	if err := r.allowTime(); err != nil {
 		return 0, false, err
 	}
+	r.reading = true
 	for n < len(b) {
 		k, err := r.Body.Read(b[n:])
 		n += k
@@ -52,8 +54,12 @@ func (r *request) readPiece(b []byte) (n int, end bool, err error) {
 }
 
 // drain reads the rest of a body that is refused, up to the size of the largest
-// file: many clients look at the answer only after they have sent all.
+// file: many clients look at the answer only after they have sent all. One that
+// waits for leave to send has not begun.
 func (r *request) drain() {
+	if !r.reading && strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
+		return
+	}
 	b := pieceBuffers.Get().(*[store.PieceSize]byte)
 	defer pieceBuffers.Put(b)
 	for left := todo.MaxAttachment; left > 0; left -= len(b) {
@@ -63,12 +69,37 @@ func (r *request) drain() {
 	}
 }
 
-// checkPlain refuses a body of bytes that is compressed.
-func (r *request) checkPlain() error {
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return todo.Errorf(todo.UnsupportedMedia, "Content-Encoding", "The Content-Encoding '%s' is not supported here; send the bytes as they are.", shortened(encoding))
+// unpack makes the body what it is without its Content-Encoding: from then on
+// all sizes are those of the bytes that are unpacked. None are read yet.
+func (r *request) unpack() error {
+	switch encoding := r.Header.Get("Content-Encoding"); {
+	case encoding == "" || strings.EqualFold(encoding, "identity"):
+		return nil
+	case strings.EqualFold(encoding, "gzip"):
+		r.Request = r.WithContext(r.Context()) // net/http looks at its own again
+		r.Body, r.ContentLength = &gunzip{ReadCloser: r.Body}, -1
+		return nil
+	default:
+		return unsupportedEncoding(encoding)
 	}
-	return nil
+}
+
+// A gunzip unpacks a body, which it does not touch before it is read.
+type gunzip struct {
+	io.ReadCloser
+	z *gzip.Reader
+}
+
+func (g *gunzip) Read(b []byte) (n int, err error) {
+	if g.z == nil {
+		if g.z, err = gzip.NewReader(g.ReadCloser); err != nil {
+			if g.z = nil; err == io.EOF {
+				err = io.ErrUnexpectedEOF // of a body that is not there at all
+			}
+			return 0, err
+		}
+	}
+	return g.z.Read(b)
 }
 
 // A download is the content of a file that is being sent.

@@ -37,7 +37,7 @@ func (r *request) readUpTo(limit int) (jsonValue, error) {
 		}
 		in = z
 	default: // the official SDKs send the body again, plain, on a 415
-		return jsonValue{}, todo.Errorf(todo.UnsupportedMedia, "Content-Encoding", "The Content-Encoding '%s' is not supported; use gzip or none.", shortened(encoding))
+		return jsonValue{}, unsupportedEncoding(encoding)
 	}
 	size := r.ContentLength
 	if size < 0 {
@@ -48,6 +48,10 @@ func (r *request) readUpTo(limit int) (jsonValue, error) {
 		return jsonValue{}, badGzip(err, limit)
 	}
 	return parseJSON(body)
+}
+
+func unsupportedEncoding(encoding string) error {
+	return todo.Errorf(todo.UnsupportedMedia, "Content-Encoding", "The Content-Encoding '%s' is not supported; use gzip or none.", shortened(encoding))
 }
 
 // readAll reads at most limit bytes; more are an error. size is what the body is

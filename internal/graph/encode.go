@@ -264,6 +264,7 @@ func (e *encoder) task(t *todo.Task, tasks string) {
 		e.b = append(e.b, ']')
 	}
 	e.extensions(t.Extensions, tasks, t.ID)
+	e.attachmentsOf(t, tasks)
 }
 
 func (e *encoder) open()  { e.comma(); e.b = append(e.b, '{') }

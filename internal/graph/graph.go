@@ -92,6 +92,8 @@ type request struct {
 	prefer preferences
 	bare   bool // odata.metadata=none: no control information but links
 
+	reading bool // some of the bytes of a file
+
 	outer *request // the batch that the request is a part of; nil: none
 
 	header http.Header

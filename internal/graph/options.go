@@ -45,8 +45,11 @@ func (s *Server) readOptions(r *request, schema *odata.Schema) (o options, err e
 		if o.filter, err = odata.ParseFilter(q.filter, schema, q.aliases); err != nil {
 			return o, err
 		}
-		if s.profile.NoExtensionFilter && store.MentionsExtensions(o.filter) {
+		if s.profile.NoExtensionFilter && store.Mentions(o.filter, "extensions") {
 			return o, todo.Errorf(todo.Invalid, "$filter", "Invalid filter clause: extensions cannot be filtered by.")
+		}
+		if store.Mentions(o.filter, "attachmentSessions") { // whose ids are secrets
+			return o, todo.Errorf(todo.BadRequest, "$filter", "Invalid filter clause: attachmentSessions cannot be filtered by.")
 		}
 		o.filter = odata.Bind(withExtensionIDs(o.filter), r.now)
 	}
@@ -65,11 +68,22 @@ func (s *Server) readOptions(r *request, schema *odata.Schema) (o options, err e
 		}
 		o.expand = slices.DeleteFunc(o.expand, func(x odata.Expansion) bool { return x.Path == "extensions" && x.Filter == nil })
 	}
+	if s.profile.ExpandsNoFiles {
+		o.expand = withoutFiles(o.expand)
+	}
 	if err := bindExpansions(o.expand, r.now); err != nil {
 		return o, err
 	}
 	r.opts = o
 	return o, nil
+}
+
+// withoutFiles takes attachments out of $expand.
+func withoutFiles(expand []odata.Expansion) []odata.Expansion {
+	for i := range expand {
+		expand[i].Expand = withoutFiles(expand[i].Expand)
+	}
+	return slices.DeleteFunc(expand, func(x odata.Expansion) bool { return x.Path == "attachments" })
 }
 
 // bindExpansions makes the filters within $expand ready.
@@ -354,13 +368,20 @@ func expandInline[T any](x *odata.Expansion, items []T, row func(*T) odata.Row) 
 }
 
 // expandTask applies $expand to a task: its steps and linked resources, which
-// are inline anyway, and its extensions, which are read now.
+// are inline anyway, and its extensions and attachments, which are read now.
 func (o options) expandTask(tx *store.Tx, t *todo.Task) (err error) {
 	if len(o.expand) == 0 {
 		return nil
 	}
 	t.ChecklistItems = expandInline(o.expansion("checklistItems"), t.ChecklistItems, store.ChecklistItemRow)
 	t.LinkedResources = expandInline(o.expansion("linkedResources"), t.LinkedResources, store.LinkedResourceRow)
+	if x := o.expansion("attachments"); x != nil && t.HasAttachments {
+		files, err := tx.Attachments(t.ListID, t.ID)
+		if err != nil {
+			return err
+		}
+		t.Attachments = expandInline(x, files, store.AttachmentRow)
+	}
 	t.Extensions, err = o.extensionsOf(tx, t.ListID, t.ID)
 	return err
 }

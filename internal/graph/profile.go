@@ -28,6 +28,7 @@ type Profile struct {
 	DeltaTakesNoOptions bool // $top, $filter and a filtered $expand on delta are 400 (MT-S3, MT-S2)
 	UploadNeedsToken    bool // the id of an upload session opens nothing without a token (sdk-php#1506)
 	UploadAtContent     bool // PUT and GET of an upload session, and GET of its content, are 404 UnknownError (MT-S14, MT-S16)
+	ExpandsNoFiles      bool // $expand=attachments gives nothing (semantics §7)
 	SmallSlices         bool // a slice above 4 MB is refused (docs: todo-attachments)
 	OnlyTaskHooks       bool // subscriptions are to all tasks of one list, and to nothing else (change-notifications-overview)
 	NoBareTodo          bool // GET …/todo is a 404 UnknownError (beta-sdk-dotnet#217)
@@ -46,7 +47,7 @@ func profiles() []Profile {
 			Name:              "strict",
 			OneLinkedResource: true, StrictWebURL: true, LinkIgnoresEmpty: true, StepPatchUnchecks: true, BrokenETagIs500: true,
 			TypedArrays: true, NoExtensionCollection: true, BareExpandIsEmpty: true, NoExtensionFilter: true,
-			UploadNeedsToken: true, UploadAtContent: true, SmallSlices: true,
+			UploadNeedsToken: true, UploadAtContent: true, SmallSlices: true, ExpandsNoFiles: true,
 			RoutingHint: true, RangeStartIsInvalid: true, ForgetsRecurrence: true, NoBareTodo: true, OnlyTaskHooks: true, PlainNextLinks: true, SelectIsRefused: true, SearchIsIgnored: true, CountIsIgnored: true, DeltaTakesNoOptions: true, PlainBatches: true, BadTokenIs400: true,
 		},
 	}

@@ -267,7 +267,7 @@ func (s *Server) putSlice(r *request) error {
 // receiveSlice takes the slice that the request brings, and returns the session
 // after it. The last slice of a complete file may come again.
 func (s *Server) receiveSlice(r *request) (u todo.UploadSession, err error) {
-	if err := r.checkPlain(); err != nil {
+	if err := r.unpack(); err != nil {
 		return u, err
 	}
 	writer := store.NewGUID()

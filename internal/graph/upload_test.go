@@ -143,6 +143,74 @@ func TestUploadLargest(t *testing.T) {
 	}
 }
 
+// TestPackedBytes sends bytes that are packed: ranges and limits count what they
+// are unpacked.
+func TestPackedBytes(t *testing.T) {
+	t.Parallel()
+	u := newUploader(t, "")
+	content := bytes.Repeat([]byte("0123456789"), 200_000)
+	url := u.session(len(content))
+	put := func(url string, body []byte, contentRange, coding string) int {
+		t.Helper()
+		status, _, _ := u.call("PUT", url, bytes.NewReader(body), "Content-Range", contentRange, "Content-Encoding", coding)
+		return status
+	}
+	half := fmt.Sprintf("bytes 0-%d/%d", len(content)/2-1, len(content))
+	for _, test := range []struct {
+		name   string
+		body   []byte
+		coding string
+		want   int
+	}{
+		{"more than the range", zipped(t, string(content)), "gzip", 400},
+		{"less than the range", zipped(t, string(content[:5])), "gzip", 400},
+		{"cut off", zipped(t, string(content))[:100], "gzip", 400},
+		{"not packed", content[:len(content)/2], "gzip", 400},
+		{"unknown", content[:len(content)/2], "br", 415},
+		{"good", zipped(t, string(content[:len(content)/2])), "GZIP", 200},
+	} {
+		if got := put(url, test.body, half, test.coding); got != test.want {
+			t.Errorf("%s: %d, want %d", test.name, got, test.want)
+		}
+	}
+	if got := put(url, content[len(content)/2:], fmt.Sprintf("bytes %d-%d/%d", len(content)/2, len(content)-1, len(content)), "identity"); got != 201 {
+		t.Errorf("the rest as it is: %d", got)
+	}
+	if _, _, got := u.call("GET", url+"/content", nil); !bytes.Equal(got, content) {
+		t.Errorf("%d bytes came, not those that were sent", len(got))
+	}
+	_, header, _ := u.call("POST", u.task+"/attachments", strings.NewReader(`{"name": "f", "contentBytes": "YQ=="}`), "Content-Type", "application/json")
+	file := header.Get("Location") + "/$value"
+	if got := put(file, zipped(t, string(content)), "", "gzip"); got != 204 {
+		t.Errorf("PUT $value: %d", got)
+	}
+	bomb := zipped(t, string(make([]byte, todo.MaxAttachment+1)))
+	if got := put(file, bomb, "", "gzip"); got != 413 {
+		t.Errorf("PUT $value of %d bytes that unpack to too many: %d", len(bomb), got)
+	}
+	if _, _, got := u.call("GET", file, nil); !bytes.Equal(got, content) {
+		t.Errorf("$value has %d bytes, not those that were sent", len(got))
+	}
+}
+
+// A client that waits for leave to send its bytes is told at once that they are
+// not wanted.
+func TestRefusedBeforeSent(t *testing.T) {
+	t.Parallel()
+	u := newUploader(t, "")
+	url := strings.TrimPrefix(u.session(10), u.http.URL)
+	c, err := net.Dial("tcp", u.http.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "PUT %s HTTP/1.1\r\nHost: duly.test\r\nContent-Range: bytes 5-9/10\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n", url)
+	line, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil || line != "HTTP/1.1 400 Bad Request\r\n" {
+		t.Errorf("%q, %v", line, err)
+	}
+}
+
 // TestSmallAttachmentLimit attaches the largest file that a POST may bring, and
 // one that is larger.
 func TestSmallAttachmentLimit(t *testing.T) {

@@ -206,6 +206,8 @@ func (c compiler) column(p odata.Prop) (sql string, ok bool) {
 		sql = columnOf(t.links, p.Path)
 	case "extensions":
 		sql = columnOf(t.extensions, p.Path)
+	case "attachments":
+		sql = columnOf(t.attachments, p.Path)
 	case "categories":
 		sql = "v.value"
 	}
@@ -318,6 +320,8 @@ func (c compiler) lambda(e odata.Lambda) (clause, bool) {
 		from, key = "linked_resources l", strings.ReplaceAll(ofTask, "%", "l")
 	case e.Path == "extensions":
 		from, key = "extensions x", strings.ReplaceAll(ofTask, "%", "x")
+	case e.Path == "attachments":
+		from, key = "attachments f", strings.ReplaceAll(ofTask, "%", "f")+" AND f.complete = 1"
 	default:
 		return clause{}, false
 	}
@@ -343,29 +347,26 @@ func (c compiler) lambda(e odata.Lambda) (clause, bool) {
 	return clause{exists + " AND (" + body.sql + "))", body.args}, ok
 }
 
-// MentionsExtensions says whether a filter looks at extensions.
-func MentionsExtensions(e odata.Expr) bool { return mentions(e, "extensions") }
-
-// mentions says whether a filter looks at the collection at a path.
-func mentions(e odata.Expr, path string) bool {
+// Mentions says whether a filter looks at the collection at a path.
+func Mentions(e odata.Expr, path string) bool {
 	switch e := e.(type) {
 	case odata.And:
 		return anyMentions(e.Terms, path)
 	case odata.Or:
 		return anyMentions(e.Terms, path)
 	case odata.Not:
-		return mentions(e.X, path)
+		return Mentions(e.X, path)
 	case odata.Lambda:
-		return e.Path == path || e.Body != nil && mentions(e.Body, path)
+		return e.Path == path || e.Body != nil && Mentions(e.Body, path)
 	case odata.Compare:
-		return mentions(e.L, path) || mentions(e.R, path)
+		return Mentions(e.L, path) || Mentions(e.R, path)
 	}
 	return false
 }
 
 func anyMentions(terms []odata.Expr, path string) bool {
 	for _, t := range terms {
-		if mentions(t, path) {
+		if Mentions(t, path) {
 			return true
 		}
 	}

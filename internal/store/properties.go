@@ -210,8 +210,8 @@ func taskProperties(t *tables) []property[todo.Task] {
 		{path: "linkedResources", Property: collectionOf(t.link), items: func(task *todo.Task) []odata.Row { return rows(task.LinkedResources, t.links) }},
 		{path: "extensions", Property: collectionOf(t.extension), items: func(task *todo.Task) []odata.Row { return rows(task.Extensions, t.extensions) }},
 		{path: "parentList", Property: odata.Property{Type: odata.Entity}}, // an addition; its type is set by theTables
-		{path: "attachments", Property: collectionOf(t.attachment)},    // never expanded, as on the service (semantics §7)
-		{path: "attachmentSessions", Property: collectionOf(t.upload)}, // as above
+		{path: "attachments", Property: collectionOf(t.attachment), items: func(task *todo.Task) []odata.Row { return rows(task.Attachments, t.attachments) }},
+		{path: "attachmentSessions", Property: collectionOf(t.upload)}, // never expanded: their ids are secrets
 	}
 	p = append(p, date("dueDateTime", "t.due", func(t *todo.Task) todo.DateTime { return t.Due })...)
 	p = append(p, date("startDateTime", "t.start", func(t *todo.Task) todo.DateTime { return t.Start })...)
@@ -222,11 +222,11 @@ func taskProperties(t *tables) []property[todo.Task] {
 // attachmentProperties are those of attachments. Their bytes can be selected.
 func attachmentProperties() []property[todo.Attachment] {
 	return []property[todo.Attachment]{
-		{path: "id", Property: scalar(odata.String), value: func(a *todo.Attachment) odata.Value { return odata.StringValue(a.ID) }},
-		{path: "name", Property: nullable(odata.String), value: func(a *todo.Attachment) odata.Value { return odata.StringValue(a.Name) }},
-		{path: "contentType", Property: nullable(odata.String), value: func(a *todo.Attachment) odata.Value { return textValue(a.ContentType) }},
-		{path: "size", Property: scalar(odata.Int), value: func(a *todo.Attachment) odata.Value { return odata.IntValue(a.Size) }},
-		{path: "lastModifiedDateTime", Property: nullable(odata.Instant), value: func(a *todo.Attachment) odata.Value { return odata.InstantValue(a.Modified) }},
+		{path: "id", Property: scalar(odata.String), column: "f.attachment_id", value: func(a *todo.Attachment) odata.Value { return odata.StringValue(a.ID) }},
+		{path: "name", Property: nullable(odata.String), column: "f.name", value: func(a *todo.Attachment) odata.Value { return odata.StringValue(a.Name) }},
+		{path: "contentType", Property: nullable(odata.String), column: "nullif(f.content_type, '')", value: func(a *todo.Attachment) odata.Value { return textValue(a.ContentType) }},
+		{path: "size", Property: scalar(odata.Int), column: "f.size", value: func(a *todo.Attachment) odata.Value { return odata.IntValue(a.Size) }},
+		{path: "lastModifiedDateTime", Property: nullable(odata.Instant), column: "f.modified", value: func(a *todo.Attachment) odata.Value { return odata.InstantValue(a.Modified) }},
 		{path: "contentBytes", Property: scalar(odata.Collection)},
 	}
 }

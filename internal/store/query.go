@@ -90,19 +90,26 @@ func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
 // Matches says whether a filter is true of a task, which is what SQL could not
 // tell, or what a caller asks of a task it has.
 func (tx *Tx) Matches(e odata.Expr, t *todo.Task) (bool, error) {
-	if mentions(e, "extensions") && t.Extensions == nil {
+	if Mentions(e, "extensions") && t.Extensions == nil {
 		var err error
 		if t.Extensions, err = tx.Extensions(t.ListID, t.ID); err != nil {
 			return false, err
 		}
 		defer func() { t.Extensions = nil }()
 	}
+	if Mentions(e, "attachments") && t.Attachments == nil && t.HasAttachments {
+		var err error
+		if t.Attachments, err = tx.Attachments(t.ListID, t.ID); err != nil {
+			return false, err
+		}
+		defer func() { t.Attachments = nil }()
+	}
 	return tx.work.Eval(e, TaskRow(t))
 }
 
 // MatchesList says whether a filter is true of a list.
 func (tx *Tx) MatchesList(e odata.Expr, l *todo.TaskList) (bool, error) {
-	if mentions(e, "extensions") && l.Extensions == nil {
+	if Mentions(e, "extensions") && l.Extensions == nil {
 		var err error
 		if l.Extensions, err = tx.Extensions(l.ID, ""); err != nil {
 			return false, err

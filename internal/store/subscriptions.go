@@ -187,6 +187,13 @@ func (tx *Tx) SetDelivery(id string, d Delivery) error {
 		text(tx.as.User), text(id))
 }
 
+// SetTold writes the version up to which a subscription has been told, unless it
+// has come farther. No watch is told.
+func (tx *Tx) SetTold(id string, told int64) error {
+	return tx.conn.exec(`UPDATE subscriptions SET told = ? WHERE user_id = ? AND subscription_id = ? AND told < ?`,
+		integer(told), text(tx.as.User), text(id), integer(told))
+}
+
 // DeleteSubscription removes a subscription.
 func (tx *Tx) DeleteSubscription(s Subscription) error {
 	tx.touched.Subscriptions = true
@@ -211,23 +218,26 @@ func (tx *Tx) DropExpiredSubscriptions() error {
 }
 
 // ChangesFor returns at most limit changes after a version that the subscription
-// asks for, oldest first, and up to which version the log was read. What takes
-// away all that the subscription is about is the last of them, asked for or not.
-func (tx *Tx) ChangesFor(s Scope, after int64, limit int) (out []Change, read int64, err error) {
-	for read = after; ; {
+// asks for, oldest first, up to which version the log was read, and whether there
+// may be more after that. What takes away all that the subscription is about is
+// the last of them, asked for or not.
+func (tx *Tx) ChangesFor(s Scope, after int64, limit int) (out []Change, read int64, more bool, err error) {
+	for read, more = after, true; more; {
 		changes, err := tx.AllChanges(read, limit)
-		if err != nil || len(changes) == 0 {
-			return out, read, err
+		if err != nil {
+			return out, read, false, err
 		}
-		for _, c := range changes {
+		more = len(changes) == limit
+		for i, c := range changes {
 			if read = c.Version; !s.Covers(c) && !s.EndedBy(c) {
 				continue
 			}
 			if out = append(out, c); len(out) == limit || s.EndedBy(c) {
-				return out, read, nil
+				return out, read, more || i+1 < len(changes), nil
 			}
 		}
 	}
+	return out, read, false, nil
 }
 
 // SubscriptionOwner is the mailbox that holds a subscription of an application

@@ -114,6 +114,7 @@ type Task struct {
 	ChecklistItems  []ChecklistItem  // in the order added
 	LinkedResources []LinkedResource // in the order added
 	Extensions      []Extension      // only where a caller asked for them
+	Attachments     []Attachment     // as above; without their bytes
 }
 
 // A TaskPatch is the body of a POST or PATCH of a task, already type-checked.

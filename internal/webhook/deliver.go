@@ -62,24 +62,22 @@ func (s *Sender) post(ctx context.Context, l *lane, to string, notifications ...
 // tellChanges tells a subscription the next changes that it asks for.
 func (s *Sender) tellChanges(ctx context.Context, l *lane, o *outcome) error {
 	var changes []store.Change
-	var version int64
+	var after int64
+	var more bool
 	err := s.db.View(ctx, l.user, func(tx *store.Tx) (err error) {
-		if o.sub, err = tx.Subscription(l.id); err != nil {
-			return err
-		}
-		if _, version, err = tx.Log(); err == nil {
-			changes, o.read, err = tx.ChangesFor(o.sub.Scope, max(o.sub.Told, l.passed), batch)
+		if o.sub, err = tx.Subscription(l.id); err == nil {
+			changes, after, more, err = tx.ChangesFor(o.sub.Scope, max(o.sub.Told, l.passed), batch)
 		}
 		return err
 	})
 	if err != nil || o.sub.Lifecycle&store.Removed != 0 {
 		return err
 	}
-	if o.sub.NextAttempt.After(s.now()) {
-		o.more, o.read = true, 0
+	sub := o.sub
+	if sub.NextAttempt.After(s.now()) {
+		o.more = true
 		return nil
 	}
-	sub, after := o.sub, o.read
 	ended := len(changes) > 0 && sub.EndedBy(changes[len(changes)-1])
 	var tell []notification
 	for _, c := range changes {
@@ -90,7 +88,7 @@ func (s *Sender) tellChanges(ctx context.Context, l *lane, o *outcome) error {
 	if len(tell) > 0 {
 		held, err := s.claim(ctx, o, func(now *store.Subscription) bool { return now.Told == sub.Told })
 		if err != nil || !held {
-			o.more, o.read = true, 0
+			o.more = true
 			return err
 		}
 		ok, err := s.post(ctx, l, sub.NotificationURL, tell...)
@@ -98,30 +96,50 @@ func (s *Sender) tellChanges(ctx context.Context, l *lane, o *outcome) error {
 			return err
 		}
 		if !ok && ctx.Err() != nil { // the server stops: it is told again after the next start
-			o.read = 0
 			return s.free(ctx, l)
 		}
 		if !ok {
-			o.more, o.read = true, 0
+			o.more = true
 			return s.setDelivery(ctx, o, func(tx *store.Tx, now *store.Subscription) error { return failedOnce(tx, &sub, now) })
 		}
 	}
-	if o.more = after < version; len(tell) == 0 && !ended && after-sub.Told < lag {
+	o.read, o.more = after, more
+	if sub.Attempts == 0 && !ended && (s.holder == "" || len(tell) == 0) { // what was told is written before its lease ends
+		o.unwritten = len(tell) > 0 || after-sub.Told >= lag
 		return nil
 	}
-	return s.setDelivery(ctx, o, func(tx *store.Tx, now *store.Subscription) (err error) {
+	return s.setDelivery(ctx, o, func(tx *store.Tx, now *store.Subscription) error {
 		if s.holder != "" { // a server that was refused the lease counts on this one
-			if _, version, err = tx.Log(); err != nil {
+			_, version, err := tx.Log()
+			if err != nil {
 				return err
 			}
+			o.more = after < version
 		}
-		o.more, after = after < version, max(after, now.Told)
-		now.Told, now.Attempts, now.FailingSince, now.NextAttempt = after, 0, time.Time{}, time.Time{}
+		now.Told, now.Attempts, now.FailingSince, now.NextAttempt = max(now.Told, after), 0, time.Time{}, time.Time{}
 		if ended {
 			now.Lifecycle |= store.Removed
 		}
 		return nil
 	})
+}
+
+// writeTold writes how far subscriptions have come, by mailbox and id. Where it
+// cannot, they are told once more after the next start.
+func (s *Sender) writeTold(ctx context.Context, told map[string]map[string]int64) {
+	for user, versions := range told {
+		err := s.db.Update(context.WithoutCancel(ctx), store.As{User: user}, func(tx *store.Tx) error {
+			for id, version := range versions {
+				if err := tx.SetTold(id, version); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			s.failed(ctx, "writing what is told", err)
+		}
+	}
 }
 
 // failedOnce enters a failure to tell changes, and after the last one gives up
@@ -164,6 +182,7 @@ func (s *Sender) setDelivery(ctx context.Context, o *outcome, change func(*store
 		if err != nil {
 			return err
 		}
+		sub.Told = max(sub.Told, o.lane.passed)
 		removed := sub.Lifecycle&store.Removed != 0
 		if err := change(tx, &sub); err != nil {
 			return err

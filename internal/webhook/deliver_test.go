@@ -259,6 +259,41 @@ func TestLifecycle(t *testing.T) {
 	})
 }
 
+// A subscription that is moved to another URL while its lifecycle URL is being
+// called is told at once from then on.
+func TestMovedMeanwhile(t *testing.T) {
+	hook, other, life := &endpoint{answer: status(500)}, &endpoint{}, &endpoint{answer: stall}
+	inBubble(t, hosts{"hook": hook, "other": other, "life": life}, func(t *testing.T, r *rig) {
+		sub := r.subscribe(func(s *store.Subscription) {
+			s.LifecycleURL = "https://life/"
+			s.ReauthorizeAt = s.Created.Add(2 * time.Hour)
+		})
+		r.addTask("a")
+		for len(life.callTimes()) == 0 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		r.update(func(tx *store.Tx) error {
+			sub, err := tx.Subscription(sub.ID)
+			if err != nil {
+				return err
+			}
+			if sub.NextAttempt.Before(tx.Now().Add(time.Minute)) {
+				t.Errorf("the next attempt is at %v, too early for this test", sub.NextAttempt)
+			}
+			sub.NotificationURL, sub.Attempts, sub.FailingSince, sub.NextAttempt = "https://other/", 0, time.Time{}, time.Time{}
+			return tx.UpdateSubscription(sub)
+		})
+		time.Sleep(15 * time.Second) // the call of the lifecycle URL is over
+		synctest.Wait()
+		r.addTask("b")
+		synctest.Wait()
+		if got := other.all(); kinds(got) != "created created" {
+			t.Errorf("told %q", kinds(got))
+		}
+	})
+}
+
 // An endpoint that was allowed once, and is no more, is not called.
 func TestClosedSince(t *testing.T) {
 	hook := &endpoint{}
@@ -343,7 +378,39 @@ func TestRestart(t *testing.T) {
 		if kinds(hook.all()) != "created created" || len(hook.callTimes()) != 2 {
 			t.Errorf("told %q", kinds(hook.all()))
 		}
+		r.close() // which writes what is told
+		r.open()
+		r.run()
+		synctest.Wait()
+		if len(hook.callTimes()) != 2 {
+			t.Errorf("after a stop %q is told again", kinds(hook.all()[2:]))
+		}
 		r.close()
+	})
+}
+
+// How far a subscription has come never goes back, and whoever has given up
+// goes on from there.
+func TestToldGoesOn(t *testing.T) {
+	hook := &endpoint{}
+	inBubble(t, hosts{"hook": hook}, func(t *testing.T, r *rig) {
+		sub := r.subscribe(nil)
+		for range 3 {
+			r.addTask("a")
+			synctest.Wait()
+		}
+		time.Sleep(time.Second) // it is written with others
+		row, err := r.row(sub)
+		if log := r.log(); err != nil || row.Told != log[len(log)-1].Version {
+			t.Fatalf("after a second %+v, %v", row.Delivery, err)
+		}
+		r.update(func(tx *store.Tx) error { return tx.SetTold(sub.ID, row.Told-1) })
+		if now, err := r.row(sub); err != nil || now.Told != row.Told {
+			t.Errorf("from %d to %d, %v", row.Told, now.Told, err)
+		}
+		if len(hook.callTimes()) != 3 {
+			t.Errorf("told %q", kinds(hook.all()))
+		}
 	})
 }
 

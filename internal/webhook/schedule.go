@@ -23,6 +23,7 @@ type lane struct {
 	notBefore time.Time // of the lifecycle
 
 	busy     bool // queued or running
+	stale    bool // the subscription was read anew since this turn began
 	endpoint *endpoint
 	pool     *pool // while it has a slot
 }
@@ -102,20 +103,23 @@ func (s *schedule) dispatch(start func(*lane)) {
 			e.running++
 			s.running++
 			p.free--
-			l.pool, l.wanted = p, false
+			l.pool, l.wanted, l.stale = p, false, false
 			s.list(e)
 			start(l)
 		}
 	}
 }
 
-// done ends the turn of a lane.
+// done ends the turn of a lane; there is none where a write has ended.
 func (s *schedule) done(l *lane) {
+	s.running--
+	if l == nil {
+		return
+	}
 	if l.pool != nil { // it has called nobody
 		s.release(l, true, 0)
 	}
 	l.busy = false
-	s.running--
 }
 
 // release takes back the slot of a lane once its call is over: what comes after

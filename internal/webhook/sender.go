@@ -1,7 +1,9 @@
 // Package webhook tells the endpoints of subscriptions what has changed.
 //
 // The change log of a mailbox is the outbox: a subscription only knows the
-// version up to which it has been told, and that moves on after a 2xx. So every
+// version up to which it has been told, and that moves on after a 2xx. It is
+// written a moment later, in one transaction with those of others; where several
+// servers share the database, at once. So every
 // change is told at least once, and those of one subscription in their order,
 // whatever crashes meanwhile. A notification keeps its id when it is sent again.
 //
@@ -29,11 +31,12 @@ import (
 
 // How the sender works.
 const (
-	batch       = 100             // changes of one POST
-	page        = 1000            // changes that are read at once to see who asks for them
-	lag         = 1000            // changes that nobody asked for before it is written that they are passed
-	pollEvery   = 8 * time.Second // at least; half as much again at most
-	stopTimeout = 2 * time.Second // for the POSTs in flight when the sender has to stop
+	batch       = 100                    // changes of one POST
+	page        = 1000                   // changes that are read at once to see who asks for them
+	lag         = 1000                   // changes that nobody asked for before it is written that they are passed
+	writeAfter  = 200 * time.Millisecond // what was told since is told again after a crash
+	pollEvery   = 8 * time.Second        // at least; half as much again at most
+	stopTimeout = 2 * time.Second        // for the POSTs in flight when the sender has to stop
 
 	// leaseTime is far above the time of a POST, and so bounds how far the clocks of
 	// servers may differ. It is how long what a crashed one was telling has to wait.
@@ -62,8 +65,10 @@ type Sender struct {
 	// The rest belongs to the goroutine of Run.
 	boxes map[string]*mailbox
 	schedule
-	called   chan call
-	finished chan outcome
+	unwritten map[string]map[string]int64 // what is told and not written: versions by mailbox and subscription
+	write     *time.Timer                 // runs while there is any
+	called    chan call
+	finished  chan outcome
 }
 
 // A call is a POST that is over.
@@ -85,6 +90,11 @@ type mailbox struct {
 type subscription struct {
 	store.Subscription
 	changes, lifecycle *lane
+}
+
+// set takes in the row. What a turn in flight has read may be older than that.
+func (s *subscription) set(row store.Subscription) {
+	s.Subscription, s.changes.stale, s.lifecycle.stale = row, true, true
 }
 
 // NewSender returns a Sender, which knows of all changes that are committed from
@@ -109,21 +119,30 @@ func (s *Sender) Run(ctx context.Context) {
 	defer cancel()
 	poll := time.NewTimer(0)
 	defer poll.Stop()
+	s.unwritten, s.write = map[string]map[string]int64{}, time.NewTimer(writeAfter)
+	defer s.write.Stop()
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-s.watch.C():
 			idle := len(s.boxes) == 0
+			good := true
 			for user, t := range s.watch.Take() {
-				s.touched(ctx, user, t)
+				good = s.touched(ctx, user, t) && good
 			}
-			if idle && len(s.boxes) > 0 {
+			if idle && (!good || len(s.boxes) > 0) {
 				poll.Reset(pollInterval())
 			}
 		case <-poll.C:
-			if err := s.poll(ctx); err != nil || len(s.boxes) > 0 || s.holder != "" { // otherwise there is nothing to wait for
+			if good := s.poll(ctx); !good || len(s.boxes) > 0 || s.holder != "" { // otherwise there is nothing to wait for
 				poll.Reset(pollInterval())
 			}
+		case <-s.write.C:
+			s.running++
+			go func(told map[string]map[string]int64) {
+				s.writeTold(work, told)
+				s.finished <- outcome{}
+			}(s.take())
 		case c := <-s.called:
 			s.release(c.lane, c.good, c.took)
 		case o := <-s.finished:
@@ -138,15 +157,38 @@ func (s *Sender) Run(ctx context.Context) {
 			s.release(c.lane, c.good, c.took)
 		case o := <-s.finished:
 			s.done(o.lane)
+			s.keep(o)
 		}
 	}
+	s.writeTold(ctx, s.take())
+}
+
+// keep has written soon what a turn has told. Many subscriptions share a write.
+func (s *Sender) keep(o outcome) {
+	if !o.unwritten {
+		return
+	}
+	if len(s.unwritten) == 0 {
+		s.write.Reset(writeAfter)
+	}
+	if s.unwritten[o.lane.user] == nil {
+		s.unwritten[o.lane.user] = map[string]int64{}
+	}
+	s.unwritten[o.lane.user][o.lane.id] = o.read
+}
+
+// take returns what is to be written.
+func (s *Sender) take() map[string]map[string]int64 {
+	told := s.unwritten
+	s.unwritten = map[string]map[string]int64{}
+	return told
 }
 
 // pollInterval is not always the same, so that many servers do not fall in step.
 func pollInterval() time.Duration { return pollEvery + rand.N(pollEvery/2) }
 
-// touched looks at what a commit has touched.
-func (s *Sender) touched(ctx context.Context, user string, t store.Touched) {
+// touched looks at what a commit has touched, and says whether it could.
+func (s *Sender) touched(ctx context.Context, user string, t store.Touched) bool {
 	var err error
 	if t.Subscriptions {
 		err = s.load(ctx, user)
@@ -157,6 +199,7 @@ func (s *Sender) touched(ctx context.Context, user string, t store.Touched) {
 	if err != nil {
 		s.failed(ctx, "reading a mailbox", err) // poll looks again
 	}
+	return err == nil
 }
 
 func (s *Sender) failed(ctx context.Context, what string, err error) {
@@ -165,13 +208,15 @@ func (s *Sender) failed(ctx context.Context, what string, err error) {
 	}
 }
 
-// poll is the net below the watch, and what happens because time passes.
-func (s *Sender) poll(ctx context.Context) error {
+// poll is the net below the watch, and what happens because time passes. It says
+// whether it could look everywhere.
+func (s *Sender) poll(ctx context.Context) bool {
 	mailboxes, err := s.db.SubscribedMailboxes(ctx)
 	if err != nil {
 		s.failed(ctx, "looking for subscriptions", err)
-		return err
+		return false
 	}
+	good := true
 	for user := range s.boxes {
 		if _, ok := mailboxes[user]; !ok {
 			delete(s.boxes, user)
@@ -184,8 +229,6 @@ func (s *Sender) poll(ctx context.Context) error {
 			err = s.renew(ctx, user)
 		case box.mark != found.Mark:
 			err = s.load(ctx, user)
-		default:
-			err = nil
 		}
 		if box := s.boxes[user]; err == nil && box != nil {
 			if box.mark = found.Mark; box.seen < found.Version {
@@ -194,6 +237,7 @@ func (s *Sender) poll(ctx context.Context) error {
 		}
 		if err != nil {
 			s.failed(ctx, "reading a mailbox", err)
+			good, err = false, nil
 		}
 		if box := s.boxes[user]; box != nil {
 			for _, sub := range box.subs {
@@ -202,7 +246,7 @@ func (s *Sender) poll(ctx context.Context) error {
 		}
 	}
 	s.forgetEndpoints(now)
-	return nil
+	return good
 }
 
 // hasExpired says whether a subscription of the mailbox has.
@@ -254,7 +298,7 @@ func (s *Sender) load(ctx context.Context, user string) error {
 			sub.changes, sub.lifecycle = &lane{user: user, id: row.ID}, &lane{user: user, id: row.ID, lifecycle: true}
 			sub.changes.wanted = row.Told < version
 		}
-		sub.Subscription = row
+		sub.set(row)
 		box.subs[row.ID] = sub
 		s.offer(sub, s.now())
 	}
@@ -301,20 +345,25 @@ func (s *Sender) offer(sub *subscription, now time.Time) {
 
 // An outcome is what became of a lane's turn.
 type outcome struct {
-	lane  *lane
-	sub   store.Subscription // as it is now
-	gone  bool               // it is no more
-	more  bool               // there is more to tell
-	read  int64              // the version up to which nothing is left to tell
-	retry time.Time          // of the lifecycle lane: not before
-	taken bool               // another server is telling it
-	err   error              // of the database
+	lane      *lane
+	sub       store.Subscription // as it is now
+	gone      bool               // it is no more
+	more      bool               // there is more to tell
+	read      int64              // the version up to which nothing is left to tell
+	unwritten bool               // that version is to be written
+	taken     bool               // another server is telling it
+	retry     time.Time          // of the lifecycle lane: not before
+	err       error              // of the database
 }
 
 // finish takes in what became of a lane's turn.
 func (s *Sender) finish(ctx context.Context, o outcome) {
 	l := o.lane
 	s.done(l)
+	if l == nil {
+		return
+	}
+	s.keep(o)
 	if o.err != nil {
 		s.failed(ctx, "telling a subscription", o.err)
 		l.wanted = true // when poll comes by
@@ -331,8 +380,11 @@ func (s *Sender) finish(ctx context.Context, o outcome) {
 		return
 	}
 	sub := box.subs[l.id]
-	sub.Subscription = o.sub
-	if o.taken { // which sees what there is to tell when it is done; poll looks whether it did
+	stale := l.stale
+	if !stale {
+		sub.set(o.sub)
+	}
+	if o.taken { // by one that sees what there is to tell when it is done; poll looks whether it did
 		if l.wanted = true; l.lifecycle {
 			l.notBefore = s.now().Add(pollEvery)
 		}
@@ -346,5 +398,9 @@ func (s *Sender) finish(ctx context.Context, o outcome) {
 		l.passed = max(l.passed, o.read)
 		l.wanted = l.wanted || o.more
 	}
-	s.offer(sub, s.now())
+	if !stale {
+		s.offer(sub, s.now())
+	} else if err := s.load(ctx, l.user); err != nil {
+		s.failed(ctx, "reading a mailbox", err)
+	}
 }

@@ -68,7 +68,7 @@ fuzz: go ## run every fuzz target for FUZZTIME (10s)
 
 # The folder of the same name is no reason to do nothing.
 .PHONY: compat
-compat: build ## test with Microsoft's clients for Go and JavaScript (needs Node; takes minutes the first time)
+compat: build ## test with Microsoft's clients for Go and JavaScript (needs Node and Chromium; takes minutes the first time)
 	@DULY_BIN=$(CURDIR)/bin/duly compat/run
 
 generate: go ## write the generated files again

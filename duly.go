@@ -34,7 +34,7 @@ type Server struct {
 	now    func() time.Time
 
 	stop     context.CancelFunc // of the sender of notifications
-	stopped  chan struct{}      // closed when it has
+	stopped  chan struct{}      // closed when it has, and nothing follows the database
 	metrics  *metrics           // nil: nothing is counted
 	ready    readiness
 	stopping atomic.Bool
@@ -81,8 +81,8 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	verifier := auth.NewVerifier(keys, db.UserExists, c.Now)
-	verifier.Serving(c.BaseURL, db)
+	verifier := auth.NewVerifier(keys, db.UserStanding, c.Now)
+	verifier.Serving(c.BaseURL, c.TrustedProxies, db)
 	issuer, err := auth.NewIssuer(auth.IssuerOptions{
 		DB: db, Keys: keys, Verifier: verifier, Now: c.Now, Log: c.Log, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies, DevUser: c.DevUser,
 	})
@@ -106,9 +106,15 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 	s.graph = graph.New(options)
 	go func() {
 		defer close(s.stopped)
-		if !c.Beside {
-			sender.Run(run)
+		if c.Beside {
+			return
 		}
+		var following sync.WaitGroup
+		if path != store.Memory { // which nobody else writes to
+			following.Go(func() { verifier.Follow(run) })
+		}
+		sender.Run(run)
+		following.Wait()
 	}()
 	return s, nil
 }

@@ -94,8 +94,16 @@ func (s *Server) RemoveApp(ctx context.Context, id string) error {
 	return noApp(s.db.RemoveApp(ctx, strings.ToLower(id)), id)
 }
 
+// SignOutApp ends all tokens of an application, which may ask for new ones: by
+// its own credentials, or when its users have signed in again. The error is
+// [ErrNoApp] when there is none.
+func (s *Server) SignOutApp(ctx context.Context, id string) error {
+	return noApp(s.db.SignOutApp(ctx, strings.ToLower(id)), id)
+}
+
 // AddSecret makes another secret for an application, which is good for a time.
 // The secrets that it has end keep from now; a negative keep leaves them alone.
+// With 0 the tokens that they were good for end as well.
 func (s *Server) AddSecret(ctx context.Context, app string, life, keep time.Duration) (string, error) {
 	if err := s.mustBeConfidential(ctx, app); err != nil {
 		return "", err
@@ -165,11 +173,26 @@ func (s *Server) AnybodyCanSignIn(ctx context.Context) (bool, error) { return s.
 
 // SignOut ends all sessions of a user, and the access of all applications.
 func (s *Server) SignOut(ctx context.Context, user string) error {
+	return s.changeUser(ctx, user, (*store.Tx).SignOutEverywhere)
+}
+
+// DisableUser signs a user out everywhere and lets nobody in who has the
+// password, or a personal access token, until [Server.EnableUser].
+func (s *Server) DisableUser(ctx context.Context, user string) error {
+	return s.changeUser(ctx, user, (*store.Tx).Disable)
+}
+
+// EnableUser lets a user sign in again.
+func (s *Server) EnableUser(ctx context.Context, user string) error {
+	return s.changeUser(ctx, user, (*store.Tx).Enable)
+}
+
+func (s *Server) changeUser(ctx context.Context, user string, change func(*store.Tx) error) error {
 	u, err := s.User(ctx, user)
 	if err != nil {
 		return err
 	}
-	return s.db.Update(ctx, store.As{User: u.ID, App: auth.CommandLineApp}, (*store.Tx).SignOutEverywhere)
+	return s.db.Update(ctx, store.As{User: u.ID, App: auth.CommandLineApp}, change)
 }
 
 // Consent notes that a user allows an application all that it is registered for,

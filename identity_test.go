@@ -492,7 +492,7 @@ func TestResponseModes(t *testing.T) {
 		t.Errorf("form_post: %d %v %s", a.status, a.header, a.body)
 	}
 	a = b.get(r.authorizePath("response_mode", "form_post", "scope", "Nonsense"))
-	if a.status != 200 || hidden(a.body, "error") != "invalid_scope" {
+	if a.status != 200 || hidden(a.body, "error") != "invalid_scope" || strings.Contains(a.body, "You are signed in") {
 		t.Errorf("form_post of an error: %d %s", a.status, a.body)
 	}
 }
@@ -549,6 +549,13 @@ func TestPrompt(t *testing.T) {
 		t.Errorf("after the sign-in: %d %s", a.status, a.body)
 	}
 	r.codeOf(a)
+	page = b.get(r.authorizePath("prompt", "login consent"))
+	a = b.submit(page, "/login", "action", "development")
+	if page = b.get(a.header.Get("Location")); page.status != 200 || !strings.Contains(page.body, "asks to do this") {
+		t.Errorf("prompt consent is forgotten with the sign-in: %d %s", page.status, page.body)
+	}
+	a = b.submit(page, "/consent", "action", "accept")
+	r.codeOf(b.get(a.header.Get("Location")))
 	for name, tt := range map[string]struct {
 		b    *browser
 		want string
@@ -790,9 +797,11 @@ func TestSetupLink(t *testing.T) {
 		{"a da", password, password, "A user&#39;s name is a name or an address"},
 		{"ada", strings.Repeat("x", 257), strings.Repeat("x", 257), "more than 256 characters"},
 	} {
-		a := b.submit(b.get(path), path, "username", tt.name, "password", tt.password, "again", tt.again)
-		if a.status != 400 || !strings.Contains(a.body, tt.want) {
-			t.Errorf("%s: %d %s", tt.want, a.status, a.body)
+		a := b.submit(b.get(path), path, "username", tt.name, "name", "Ada L", "password", tt.password, "again", tt.again)
+		for _, want := range []string{tt.want, `name="username" value="` + tt.name + `"`, `name="name" value="Ada L"`} {
+			if a.status != 400 || !strings.Contains(a.body, want) {
+				t.Errorf("%s: it lacks %s: %d %s", tt.want, want, a.status, a.body)
+			}
 		}
 	}
 	a := b.submit(b.get(path), path, "username", "ada", "name", "Ada", "password", password, "again", password)

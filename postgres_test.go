@@ -143,18 +143,18 @@ func TestRoundTrips(t *testing.T) {
 		status                   int
 		want                     int64
 	}{
-		{"a task", "GET", plain, "", 200, 2},
-		{"a task with steps and links", "GET", full, "", 200, 3},
-		{"a page by the list's id", "GET", list + "?$top=20", "", 200, 3},
-		{"a filtered page", "GET", list + "?$filter=contains(title,'task')", "", 200, 3},
-		{"a search", "GET", list + `?$search="task"`, "", 200, 3},
-		{"the lists", "GET", "/v1.0/me/todo/lists", "", 200, 2},
-		{"delta without changes", "GET", pathOf(delta.Delta), "", 200, 4},
-		{"a new task", "POST", list, `{"title": "new"}`, 201, 3},
-		{"a new task with steps", "POST", list, `{"title": "new", "checklistItems": [{"displayName": "a"}, {"displayName": "b"}]}`, 201, 3},
-		{"a change", "PATCH", plain, `{"title": "%d"}`, 200, 3},
-		{"completing", "PATCH", plain, `{"status": "completed", "title": "%d"}`, 200, 3},
-		{"a change of a task with steps and links", "PATCH", full, `{"title": "%d"}`, 200, 4},
+		{"a task", "GET", plain, "", 200, 1},
+		{"a task with steps and links", "GET", full, "", 200, 2},
+		{"a page by the list's id", "GET", list + "?$top=20", "", 200, 2},
+		{"a filtered page", "GET", list + "?$filter=contains(title,'task')", "", 200, 2},
+		{"a search", "GET", list + `?$search="task"`, "", 200, 2},
+		{"the lists", "GET", "/v1.0/me/todo/lists", "", 200, 1},
+		{"delta without changes", "GET", pathOf(delta.Delta), "", 200, 3},
+		{"a new task", "POST", list, `{"title": "new"}`, 201, 2},
+		{"a new task with steps", "POST", list, `{"title": "new", "checklistItems": [{"displayName": "a"}, {"displayName": "b"}]}`, 201, 2},
+		{"a change", "PATCH", plain, `{"title": "%d"}`, 200, 2},
+		{"completing", "PATCH", plain, `{"status": "completed", "title": "%d"}`, 200, 2},
+		{"a change of a task with steps and links", "PATCH", full, `{"title": "%d"}`, 200, 3},
 	} {
 		call := func() {
 			n++

@@ -15,10 +15,11 @@ import (
 
 // appCommand is "duly app".
 type appCommand struct {
-	Add    appAddCommand    `cmd:"" help:"Register an application that may ask for tokens."`
-	List   appListCommand   `cmd:"" help:"List the applications."`
-	Rotate appRotateCommand `cmd:"" help:"Make a new secret for an application."`
-	Remove appRemoveCommand `cmd:"" help:"Remove an application with all that was given to it."`
+	Add     appAddCommand     `cmd:"" help:"Register an application that may ask for tokens."`
+	List    appListCommand    `cmd:"" help:"List the applications."`
+	Rotate  appRotateCommand  `cmd:"" help:"Make a new secret for an application."`
+	SignOut appSignOutCommand `cmd:"" help:"End all tokens of an application, which may ask for new ones."`
+	Remove  appRemoveCommand  `cmd:"" help:"Remove an application with all that was given to it."`
 }
 
 // secretLife is how long a client secret is good when nothing else is said.
@@ -189,7 +190,7 @@ type appRotateCommand struct {
 	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
 	databaseFlag
 	ID   string        `arg:"" name:"client-id" help:"Client id of the application."`
-	Keep time.Duration `default:"24h" placeholder:"TIME" help:"How long the secrets of before stay good."`
+	Keep time.Duration `default:"24h" placeholder:"TIME" help:"How long the secrets of before stay good; with 0s the tokens of the application end too."`
 }
 
 // Examples are shown at the end of the help.
@@ -210,6 +211,32 @@ func (a *appRotateCommand) Run(ctx context.Context, c *console) error {
 			return unknownApp(err, a.Data)
 		}
 		_, err = fmt.Fprintln(c.stdout, secret)
+		return err
+	})
+}
+
+// appSignOutCommand is "duly app sign-out".
+type appSignOutCommand struct {
+	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
+	databaseFlag
+	ID string `arg:"" name:"client-id" help:"Client id of the application."`
+}
+
+// Examples are shown at the end of the help.
+func (*appSignOutCommand) Examples() string {
+	return `Examples:
+  duly app sign-out 7a1f4c36-90d2-4b5e-8c47-d3e6b2f80a19
+
+Users have to sign in to the application again; a daemon asks for a new token by itself.`
+}
+
+// Run ends the tokens of the application.
+func (a *appSignOutCommand) Run(ctx context.Context, c *console) error {
+	return withData(ctx, a.Data, a.DB, func(server *duly.Server) error {
+		if err := server.SignOutApp(ctx, a.ID); err != nil {
+			return unknownApp(err, a.Data)
+		}
+		_, err := fmt.Fprintf(c.stdout, "All tokens of %s have ended\n", a.ID)
 		return err
 	})
 }

@@ -80,7 +80,7 @@ func TestApp(t *testing.T) {
 		t.Errorf("after the removal: %d", got)
 	}
 	want := result{Stderr: "duly: there is no such application: " + id + `: see which there are with "duly app list --data data"` + "\n", Status: 1}
-	for _, verb := range []string{"remove", "rotate"} {
+	for _, verb := range []string{"remove", "rotate", "sign-out"} {
 		if diff := cmp.Diff(want, s.run(t, "app", verb, id)); diff != "" {
 			t.Errorf("%s again (-want +got)\n%s", verb, diff)
 		}
@@ -124,7 +124,7 @@ func TestUserSignIn(t *testing.T) {
 	if got := s.must(t, "user", "sign-out", "ada"); got != "ada is signed out everywhere\n" {
 		t.Errorf("sign-out prints %q", got)
 	}
-	for _, verb := range []string{"password", "setup-link", "sign-out"} {
+	for _, verb := range []string{"password", "setup-link", "sign-out", "disable", "enable"} {
 		want := result{Stderr: `duly: there is no user bob: see who there is with "duly user list --data data"` + "\n", Status: 1}
 		if diff := cmp.Diff(want, s.run(t, "user", verb, "bob")); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", verb, diff)

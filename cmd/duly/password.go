@@ -127,6 +127,56 @@ func (u *userSignOutCommand) Run(ctx context.Context, c *console) error {
 	})
 }
 
+// userDisableCommand is "duly user disable".
+type userDisableCommand struct {
+	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
+	databaseFlag
+	Name string `arg:"" help:"Name or id of the user."`
+}
+
+// Examples are shown at the end of the help.
+func (*userDisableCommand) Examples() string {
+	return `Examples:
+  duly user disable ada@example.org
+
+The user is signed out everywhere, and nothing of the mailbox is lost.`
+}
+
+// Run lets the user no longer in.
+func (u *userDisableCommand) Run(ctx context.Context, c *console) error {
+	return withData(ctx, u.Data, u.DB, func(server *duly.Server) error {
+		if err := server.DisableUser(ctx, u.Name); err != nil {
+			return unknownUser(err, u.Name, u.Data)
+		}
+		_, err := fmt.Fprintf(c.stdout, "%s is disabled, and signed out everywhere\n", u.Name)
+		return err
+	})
+}
+
+// userEnableCommand is "duly user enable".
+type userEnableCommand struct {
+	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
+	databaseFlag
+	Name string `arg:"" help:"Name or id of the user."`
+}
+
+// Examples are shown at the end of the help.
+func (*userEnableCommand) Examples() string {
+	return `Examples:
+  duly user enable ada@example.org`
+}
+
+// Run lets the user in again.
+func (u *userEnableCommand) Run(ctx context.Context, c *console) error {
+	return withData(ctx, u.Data, u.DB, func(server *duly.Server) error {
+		if err := server.EnableUser(ctx, u.Name); err != nil {
+			return unknownUser(err, u.Name, u.Data)
+		}
+		_, err := fmt.Fprintf(c.stdout, "%s may sign in again\n", u.Name)
+		return err
+	})
+}
+
 func unknownUser(err error, name string, data dataFolder) error {
 	if errors.Is(err, duly.ErrNoUser) {
 		return fmt.Errorf("there is no user %s: see who there is with %s", name, command("duly user list", data))

@@ -162,9 +162,11 @@ func TestTokenWhileServing(t *testing.T) {
 	p.call(t, token, "POST", tasksPath, `{"title": "Stay"}`, http.StatusCreated)
 	p.stop(t)
 	s.setPassword(t, "ada@example.org", "four words in a row")
+	kept := strings.TrimSpace(s.must(t, "token", "--user", "ada@example.org"))
 
 	p = s.start(t)
-	if diff := cmp.Diff([]string{"Stay"}, p.titles(t, token)); diff != "" {
+	p.call(t, token, "GET", tasksPath, "", http.StatusUnauthorized) // the password has signed her out
+	if diff := cmp.Diff([]string{"Stay"}, p.titles(t, kept)); diff != "" {
 		t.Errorf("tasks after a restart (-want +got)\n%s", diff)
 	}
 	reader := strings.TrimSpace(s.must(t, "token", "--user", "ADA@example.org", "--scope", "Tasks.Read", "--expires", "1m"))

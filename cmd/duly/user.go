@@ -23,6 +23,8 @@ type userCommand struct {
 	Password  userPasswordCommand  `cmd:"" help:"Set the password of a user."`
 	SetupLink userSetupLinkCommand `cmd:"" help:"Print a link with which a user sets a password."`
 	SignOut   userSignOutCommand   `cmd:"" help:"Sign a user out everywhere."`
+	Disable   userDisableCommand   `cmd:"" help:"Keep a user from signing in, and sign the user out everywhere."`
+	Enable    userEnableCommand    `cmd:"" help:"Let a user who was disabled sign in again."`
 }
 
 // userAddCommand is "duly user add".

@@ -114,7 +114,7 @@ func (i *Issuer) accountPage(c *call, s *signedIn, status int, p page) error {
 		}
 		for _, other := range sessions {
 			p.Sessions = append(p.Sessions, pageRow{
-				ID: other.Hash, Name: other.UserAgent, Detail: other.Address, Since: other.Created, Last: other.LastSeen, Current: other.Hash == s.session.Hash,
+				ID: other.Hash, Name: browserName(other.UserAgent), Detail: other.Address, Since: other.Created, Last: other.LastSeen, Current: other.Hash == s.session.Hash,
 			})
 		}
 		consents, err := tx.Consents()
@@ -164,7 +164,7 @@ func (i *Issuer) setup(c *call) error {
 		if err := c.method(http.MethodGet, http.MethodHead, http.MethodPost); err != nil {
 			return err
 		}
-		return c.setupPage(http.StatusOK, &owner, "")
+		return c.setupPage(http.StatusOK, &owner, nil, "")
 	}
 	form, _, err := c.pageForm()
 	if err != nil {
@@ -177,9 +177,16 @@ func errBadLink() *oauthError {
 	return errorf(400, "invalid_request", 90014, "This link was used already or has expired. Ask for a new one: duly user setup-link NAME.")
 }
 
-func (c *call) setupPage(status int, owner *todo.User, message string) error {
+// setupPage asks for a password, and without an owner for the names of the first
+// account, of which it shows again what was typed.
+func (c *call) setupPage(status int, owner *todo.User, form url.Values, message string) error {
+	title := "Set your password"
+	if owner.ID == "" {
+		title = "Make the first account"
+	}
 	return c.page(status, "setup", page{
-		Title: "Set your password", User: owner.UserPrincipalName, Error: message, Continue: c.sealed("/account"), Min: MinPassword, Max: MaxPassword,
+		Title: title, User: owner.UserPrincipalName, Name: typed(form.Get("username")), DisplayName: typed(form.Get("name")),
+		Error: message, Continue: c.sealed("/account"), Min: MinPassword, Max: MaxPassword,
 	})
 }
 
@@ -201,7 +208,7 @@ func (i *Issuer) finishSetup(c *call, owner *todo.User, hash string, form url.Va
 		if first {
 			*owner = todo.User{}
 		}
-		return c.setupPage(http.StatusBadRequest, owner, problem)
+		return c.setupPage(http.StatusBadRequest, owner, form, problem)
 	}
 	phc, err := i.passwords.create(c.Context(), password)
 	if err != nil {

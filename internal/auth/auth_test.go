@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/duly-todo/duly/internal/store"
 	"github.com/duly-todo/duly/internal/todo"
 )
 
@@ -28,17 +29,24 @@ func testTime() time.Time { return time.Date(2026, time.November, 21, 12, 0, 0, 
 const (
 	ada   = "8f6d1c55-9a40-4a52-9a4f-0c6f1a6f0001" // a user
 	ghost = "8f6d1c55-9a40-4a52-9a4f-0c6f1a6f0666" // a user who was deleted
+	grace = "8f6d1c55-9a40-4a52-9a4f-0c6f1a6f0002" // a user who was signed out everywhere half a second ago
+	edith = "8f6d1c55-9a40-4a52-9a4f-0c6f1a6f0003" // a user who is disabled
 )
 
 // errStore is a failure of the user look-up that is nobody's fault.
 var errStore = context.DeadlineExceeded
 
-// users knows everybody but ghost.
-func users(_ context.Context, id string) error {
-	if id == ghost || id == "" {
-		return &todo.Error{Kind: todo.NoSuchUser, Message: "There is no such user."}
+// users knows everybody but ghost. Of everybody the token "revoked" and the
+// family "ended" were revoked.
+func users(_ context.Context, id string) (store.Standing, error) {
+	s := store.Standing{Disabled: id == edith, Revoked: map[string]struct{}{"revoked": {}, "ended": {}}}
+	switch id {
+	case ghost, "":
+		return s, &todo.Error{Kind: todo.NoSuchUser, Message: "There is no such user."}
+	case grace:
+		s.TokensFrom = testTime().Add(-500 * time.Millisecond)
 	}
-	return nil
+	return s, nil
 }
 
 // An issuer is a Keys with one key of each type, of which tests also have the
@@ -90,7 +98,7 @@ func (i *issuer) verifier() (*Verifier, *atomic.Int64) {
 	return countingVerifier(i.keys, users, testTime)
 }
 
-func countingVerifier(k *Keys, users func(context.Context, string) error, now func() time.Time) (*Verifier, *atomic.Int64) {
+func countingVerifier(k *Keys, users func(context.Context, string) (store.Standing, error), now func() time.Time) (*Verifier, *atomic.Int64) {
 	count := new(atomic.Int64)
 	counted := newRing(k.tenant)
 	for _, key := range k.ring {

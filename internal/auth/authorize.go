@@ -144,14 +144,13 @@ func (i *Issuer) authorize(c *call) error {
 		signedIn = nil
 	}
 	silent := slices.Contains(a.prompt, "none")
-	again := c.withoutPrompt(q)
 	switch {
 	case silent && signedIn == nil:
 		return c.refuse(a, errorf(400, "login_required", 50058, "A silent sign-in request was sent but no user is signed in."))
 	case signedIn == nil || slices.Contains(a.prompt, "login"):
-		return c.signInPage(http.StatusOK, again, a.loginHint, "")
+		return c.signInPage(http.StatusOK, c.without(q, "login", "select_account"), a.loginHint, "")
 	case slices.Contains(a.prompt, "select_account"):
-		return c.choosePage(signedIn, again)
+		return c.choosePage(signedIn, c.without(q, "select_account"))
 	}
 	agreed, err := i.hasConsent(c, signedIn.user.ID, a.app.ID, a.scopes)
 	if err != nil {
@@ -163,14 +162,18 @@ func (i *Issuer) authorize(c *call) error {
 	if silent {
 		return c.refuse(a, errorf(400, "interaction_required", 65001, "The user has not consented to the application '%s'.", a.app.Name))
 	}
-	return c.consentPage(a, signedIn, again)
+	return c.consentPage(a, signedIn, c.without(q, "consent"))
 }
 
-// withoutPrompt is the path that asks the same again once the person has done
-// what a prompt wants.
-func (c *call) withoutPrompt(q url.Values) string {
+// without is the path that asks the same again once the person has done what
+// some values of prompt want. The others stay.
+func (c *call) without(q url.Values, done ...string) string {
 	q = cloneValues(q)
+	left := slices.DeleteFunc(strings.Fields(q.Get("prompt")), func(s string) bool { return slices.Contains(done, s) })
 	q.Del("prompt")
+	if len(left) > 0 {
+		q.Set("prompt", strings.Join(left, " "))
+	}
 	return c.URL.EscapedPath() + "?" + q.Encode()
 }
 

@@ -198,43 +198,9 @@ func (i *Issuer) baseOf(r *http.Request) string {
 
 func (c *call) issuer() string { return c.base + issuerPath(c.i.Keys.tenant) }
 
-// address is that of the client: of the connection, or where it comes from a
-// proxy of ours, the last in X-Forwarded-For that is none.
-func (c *call) address() netip.Addr {
-	host, _, _ := net.SplitHostPort(c.RemoteAddr)
-	addr, _ := netip.ParseAddr(host)
-	addr = addr.Unmap()
-	hops := strings.Split(strings.Join(c.Header.Values("X-Forwarded-For"), ","), ",")
-	for n := len(hops) - 1; n >= 0 && c.i.isProxy(addr); n-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[n]))
-		if err != nil {
-			break
-		}
-		addr = hop.Unmap()
-	}
-	return addr
-}
+func (c *call) address() netip.Addr { return address(c.Request, c.i.TrustedProxies) }
 
-func (i *Issuer) isProxy(addr netip.Addr) bool {
-	for _, p := range i.TrustedProxies {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
-
-// addressGroup is the name under which attempts from an address are counted: a
-// network of IPv6 is one customer's.
-func (c *call) addressGroup() string {
-	addr := c.address()
-	if addr.Is6() {
-		if p, err := addr.Prefix(64); err == nil {
-			return p.String()
-		}
-	}
-	return addr.String()
-}
+func (c *call) addressGroup() string { return addressGroup(c.Request, c.i.TrustedProxies) }
 
 // An oauthError is a refusal in the form of OAuth and of Entra.
 type oauthError struct {

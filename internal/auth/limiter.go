@@ -45,6 +45,16 @@ func (l *limiter) take(name string, now time.Time) (wait time.Duration) {
 	return 0
 }
 
+// wait is how long to wait when there were too many attempts, without counting one.
+func (l *limiter) wait(name string, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c := l.counts[name]; c != nil && c.attempts >= l.limit && now.Before(c.until) {
+		return c.until.Sub(now)
+	}
+	return 0
+}
+
 // giveBack takes back an attempt that turned out to be right.
 func (l *limiter) giveBack(name string) {
 	l.mu.Lock()

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 //go:embed pages
@@ -30,12 +31,14 @@ type page struct {
 	Title    string
 	Error    string // said aloud by screen readers
 	Number   int    // AADSTS
+	Program  bool   // it was a program that asked wrongly, not the person
 	TraceID  string
 	Style    template.CSS
 	CSRF     string
 	Continue string // sealed path with which the form goes on
 
 	User, Name  string // who is signed in, or what was typed
+	DisplayName string // what was typed as one
 	App         string
 	Back        string // where the application is, as far as its redirect URI says
 	Permissions []string
@@ -123,7 +126,7 @@ func (c *call) failPage(err error) {
 	e := c.asOAuth(err)
 	c.failHeaders(e)
 	c.policy(nil, "")
-	err = c.show(e.status, "error", page{Title: "That did not work", Error: e.message, Number: e.number, TraceID: c.id})
+	err = c.show(e.status, "error", page{Title: "That did not work", Error: e.message, Number: e.number, Program: c.tenant != "", TraceID: c.id})
 	if err != nil {
 		c.failJSON(err)
 	}
@@ -142,9 +145,21 @@ func formSource(uri string) string {
 	return u.Scheme + "://" + u.Host
 }
 
+// maxTyped is the most characters that the fields for names take.
+const maxTyped = 256
+
+// typed is what a person typed, to stand in its field again: all of it, or
+// nothing when it is more than the field takes.
+func typed(s string) string {
+	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > maxTyped {
+		return ""
+	}
+	return s
+}
+
 // signInPage asks for a name and a password, and goes on with path.
 func (c *call) signInPage(status int, path, name, message string) error {
-	p := page{Title: "Sign in", Name: clip(name), Error: message, Continue: c.sealed(path)}
+	p := page{Title: "Sign in", Name: typed(name), Error: message, Continue: c.sealed(path)}
 	if c.offersDevUser() {
 		u, err := c.i.DB.User(c.Context(), c.i.DevUser)
 		if err != nil {

@@ -27,7 +27,10 @@ func (v *Verifier) personal(ctx context.Context, token string) (Principal, error
 		return Principal{}, refuse(unknown)
 	}
 	var row store.PersonalToken
-	err := v.checkUser(ctx, user)
+	owner, err := v.userStanding(ctx, user)
+	if err == nil {
+		err = checkEnabled(owner)
+	}
 	if err == nil {
 		err = v.db.View(ctx, user, func(tx *store.Tx) (err error) { row, err = tx.PersonalToken(hash); return err })
 	}

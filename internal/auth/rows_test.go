@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // An outcome is what Authenticate answers.
@@ -15,6 +16,7 @@ const (
 	accepted   outcome = iota // a principal
 	noToken                   // a TokenError without an error code
 	refused                   // a TokenError "invalid_token"
+	challenged                // a TokenError "insufficient_claims"
 	badRequest                // a todo.Error of the kind BadRequest
 )
 
@@ -25,6 +27,7 @@ type row struct {
 	request    func(i *issuer) *http.Request
 	want       outcome
 	signatures int64 // signatures that are checked on the way
+	ended      bool  // the token was good once, and so is in the cache
 }
 
 // bad is a row of a token that is refused before its signature is checked.
@@ -39,19 +42,18 @@ func forged(id, name string, token func(i *issuer) string) row {
 	return r
 }
 
+// ended is a row of a good token that whoever stands behind it does not let pass.
+func ended(id, name string, want outcome, token func(i *issuer) string) row {
+	r := forged(id, name, token)
+	r.want, r.ended = want, true
+	return r
+}
+
 // control is a row of a good token.
 func control(id, name string, token func(i *issuer) string) row {
 	r := forged(id, name, token)
 	r.want = accepted
 	return r
-}
-
-// later lists the rows that need the full issuer, with the reason.
-func later() map[string]string {
-	return map[string]string{
-		"C79": "signing out everywhere does not exist yet; only its challenge is rendered (TestChallenge)",
-		"C81": "there is no revocation of single tokens yet",
-	}
 }
 
 // headerRows are those of section A.
@@ -297,9 +299,22 @@ func grantRows(claim func(string, any) func(*issuer) string, drop func(...string
 		return func(i *issuer) string { return signText(i.header().json(), change(i.claims().json()), rs256(i.rsa)) }
 	}
 	return []row{
-		forged("C78", "user deleted", claim("oid", ghost)),
-		// The applications are only one so far; that one is deleted in none.
-		forged("C80", "application not known", claim("azp", "5ad3c7a0-0000-4000-8000-000000000000")),
+		ended("C78", "user deleted", refused, claim("oid", ghost)),
+		ended("C78+", "user disabled", refused, claim("oid", edith)),
+		ended("C79", "user signed out everywhere", challenged, claim("oid", grace)),
+		ended("C79+", "in the same second, half of one before", challenged, func(i *issuer) string {
+			return i.claiming(i.claims().with("oid", grace).with("iat", testTime().Unix()-1).with("duly_iat", testTime().Add(-501*time.Millisecond).UnixMicro()))
+		}),
+		ended("C79+", "in the same second, which is all that the token says", challenged, func(i *issuer) string {
+			return i.claiming(i.claims().with("oid", grace).with("iat", testTime().Unix()-1))
+		}),
+		ended("C79+", "duly_iat that belies iat", challenged, func(i *issuer) string {
+			return i.claiming(i.claims().with("oid", grace).with("duly_iat", testTime().UnixMicro()))
+		}),
+		ended("C80", "application not known", refused, claim("azp", "5ad3c7a0-0000-4000-8000-000000000000")),
+		ended("C81", "access token revoked", refused, claim("jti", "revoked")),
+		ended("C81+", "all tokens of its sign-in revoked", challenged, claim("sid", "ended")),
+		control("C81+", "another sign-in revoked", claim("sid", "other")),
 		forged("C80+", "no application", drop("azp")),
 		forged("C80+", "two applications", claim("appid", "5ad3c7a0-0000-4000-8000-000000000000")),
 		control("C80+", "application by appid alone", func(i *issuer) string {

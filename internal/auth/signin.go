@@ -20,6 +20,7 @@ const (
 	sessionLife  = 30 * 24 * time.Hour
 	formLife     = 12 * time.Hour // of a page that waits to be sent
 	touchSession = time.Minute    // a session's last use is known to this
+	maxUserAgent = 512            // bytes of a User-Agent that are kept
 )
 
 // A signedIn is who is signed in in the browser of a call.
@@ -96,7 +97,8 @@ func (c *call) startSession(user string) error {
 	}
 	cookie, hash := newSecret(sessionPrefix, user)
 	err := c.i.DB.Update(c.Context(), store.As{User: user}, func(tx *store.Tx) error {
-		return tx.PutSession(store.Session{Hash: hash, Address: c.address().String(), UserAgent: clip(c.UserAgent()), Expires: c.now.Add(sessionLife)})
+		agent := strings.ToValidUTF8(c.UserAgent()[:min(len(c.UserAgent()), maxUserAgent)], "")
+		return tx.PutSession(store.Session{Hash: hash, Address: c.address().String(), UserAgent: agent, Expires: c.now.Add(sessionLife)})
 	})
 	if err != nil {
 		return err

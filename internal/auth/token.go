@@ -59,6 +59,7 @@ type claims struct {
 	PreferredUsername string          `json:"preferred_username"`
 	Name              string          `json:"name"`
 	IssuedAt          numericDate     `json:"iat"`
+	IssuedMicros      int64           `json:"duly_iat"` // iat in microseconds
 	NotBefore         numericDate     `json:"nbf"`
 	Expires           numericDate     `json:"exp"`
 	ID                string          `json:"jti"`
@@ -108,6 +109,7 @@ func (k *Keys) Mint(g Grant, now time.Time) (string, error) {
 		PreferredUsername: g.UserPrincipalName,
 		Name:              g.DisplayName,
 		IssuedAt:          numericDate(issued),
+		IssuedMicros:      now.UnixMicro(),
 		NotBefore:         numericDate(issued),
 		Expires:           numericDate(issued + int64((g.Lifetime+time.Second-1)/time.Second)),
 		ID:                rand.Text(),

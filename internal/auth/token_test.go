@@ -47,7 +47,7 @@ func TestMint(t *testing.T) {
 			"iss": i.keys.issuer, "aud": "https://graph.microsoft.com", "sub": ada, "oid": ada, "tid": i.keys.tenant,
 			"azp": CommandLineApp, "appid": CommandLineApp, "scp": "Tasks.ReadWrite User.Read", "idtyp": "user", "ver": "2.0",
 			"upn": "ada@example.org", "preferred_username": "ada@example.org", "name": "Ada <Lovelace>",
-			"iat": now, "nbf": now, "exp": now + 5401,
+			"iat": now, "duly_iat": now*1e6 + 1e3, "nbf": now, "exp": now + 5401,
 		}, got.without("jti")); diff != "" {
 			t.Errorf("%s: claims differ (-want +got):\n%s", alg, diff)
 		}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -42,26 +43,37 @@ const (
 // A Verifier checks the access tokens that requests carry. It may be used by
 // several goroutines at once.
 type Verifier struct {
-	keys   *Keys
-	users  func(ctx context.Context, id string) error
-	now    func() time.Time
-	base   string // scheme and host of the server; see Serving
-	apps   func(ctx context.Context, id string) error
-	db     *store.DB // of the personal access tokens; nil: there are none
+	keys  *Keys
+	users *standings
+	apps  *standings
+	now   func() time.Time
+	base  string    // scheme and host of the server; see Serving
+	db    *store.DB // of the personal access tokens; nil: there are none
+
+	proxies  []netip.Prefix // peers whose X-Forwarded-For counts
+	failures *limiter       // of tokens that were refused, by address; nil: they are not counted
+
 	base64 *base64.Encoding
 	cache  *cache
 }
 
-// NewVerifier returns a Verifier of the tokens that the keys sign. It asks users
-// on every request whether the user of a token still exists: nil means yes, a
-// *todo.Error of the kind NoSuchUser or NotFound means no, and any other error
-// is passed on by Authenticate. It takes the time from now.
-func NewVerifier(k *Keys, users func(ctx context.Context, id string) error, now func() time.Time) *Verifier {
+// Of the tokens that an address sends and that are not known already, no more are
+// looked at once so many were bad; graph's Retry-After is the window.
+const (
+	maxFailures   = 1_000
+	failureWindow = 10 * time.Second
+)
+
+// NewVerifier returns a Verifier of the tokens that the keys sign. Of users it
+// asks how the user of a token stands: a *todo.Error of the kind NoSuchUser or
+// NotFound means that there is none, and any other error is passed on by
+// Authenticate. It takes the time from now.
+func NewVerifier(k *Keys, users func(ctx context.Context, id string) (store.Standing, error), now func() time.Time) *Verifier {
 	return &Verifier{
 		keys:   k,
-		users:  users,
+		users:  newStandings(users),
+		apps:   newStandings(func(context.Context, string) (store.Standing, error) { return store.Standing{}, todo.ErrNotFound }),
 		now:    now,
-		apps:   func(context.Context, string) error { return todo.ErrNotFound },
 		base64: base64.RawURLEncoding.Strict(),
 		cache:  newCache(cacheSize),
 	}
@@ -69,53 +81,78 @@ func NewVerifier(k *Keys, users func(ctx context.Context, id string) error, now 
 
 // Serving makes v take the tokens of an [Issuer] at the base URL, or on loopback
 // where that is empty, as long as their applications are in db, and the personal
-// access tokens that are there. It must be called before v is used.
-func (v *Verifier) Serving(base string, db *store.DB) {
-	v.base, v.apps, v.db = base, db.AppExists, db
+// access tokens that are there. What is written through db counts at once; see
+// [Verifier.Follow] for the rest. It also counts the bad tokens of each address,
+// that of X-Forwarded-For where the peer is one of the proxies. Serving must be
+// called before v and db are used.
+func (v *Verifier) Serving(base string, proxies []netip.Prefix, db *store.DB) {
+	v.base, v.apps, v.db = base, newStandings(db.AppStanding), db
+	v.proxies, v.failures = proxies, newLimiter(maxFailures, failureWindow)
+	db.OnRevision(v.forget)
 }
 
 // Authenticate returns the principal of a request. It fails with
 //
 //   - a *TokenError when there is no token, or one that is refused,
 //   - a *todo.Error of the kind BadRequest when the token is in the URL or there
-//     are two Authorization headers (RFC 6750 section 2),
+//     are two Authorization headers (RFC 6750 section 2), or of the kind
+//     TooManyRequests when the address has sent too many bad tokens,
 //   - the error of the users function when the user could not be looked up.
 //
 // A token is looked at in the order of cost, so that a bad one costs less than a
 // good one: length, characters, header, key and issuer come before the signature,
 // and the claims are not parsed and the user is not looked up before it is right.
+// A token that was seen before costs three look-ups in memory.
 func (v *Verifier) Authenticate(r *http.Request) (Principal, error) {
 	token, err := bearer(r)
 	if err != nil {
 		return Principal{}, err
 	}
+	if v.failures == nil {
+		return v.authenticate(r.Context(), token)
+	}
+	if known, hit := v.cache.get(token); hit {
+		return v.known(r.Context(), token, known, v.now().Unix())
+	}
+	from := addressGroup(r, v.proxies)
+	if v.failures.wait(from, v.now()) > 0 {
+		return Principal{}, todo.Errorf(todo.TooManyRequests, "", "There were too many bad access tokens from this address. Try the request again after a delay.")
+	}
+	p, err := v.authenticate(r.Context(), token)
+	if _, refused := errors.AsType[*TokenError](err); refused {
+		v.failures.take(from, v.now())
+	}
+	return p, err
+}
+
+// authenticate returns the principal of a token.
+func (v *Verifier) authenticate(ctx context.Context, token string) (Principal, error) {
 	if len(token) > maxToken {
 		return Principal{}, refuse("Access token is longer than the 16,384 bytes allowed.")
 	}
 	if v.db != nil && strings.HasPrefix(token, personalPrefix) {
-		return v.personal(r.Context(), token)
+		return v.personal(ctx, token)
 	}
 	now := v.now().Unix()
 	known, hit := v.cache.get(token)
-	if hit {
-		err = known.lifetime.check(now)
-	} else {
-		known, err = v.verify(token, now)
-	}
-	if err == nil && !known.principal.AppOnly {
-		err = v.checkUser(r.Context(), known.principal.User)
-	}
-	if err == nil && known.principal.App != CommandLineApp {
-		err = v.checkApp(r.Context(), known.principal.App)
-	}
-	if err != nil {
-		if _, refused := errors.AsType[*TokenError](err); refused && hit {
-			v.cache.drop(token)
+	if !hit {
+		var err error
+		if known, err = v.verify(token, now); err != nil {
+			return Principal{}, err
 		}
+		v.cache.put(token, known)
+	}
+	return v.known(ctx, token, known, now)
+}
+
+// known returns the principal of a token of the cache, if it is still good.
+func (v *Verifier) known(ctx context.Context, token string, known *verified, now int64) (Principal, error) {
+	if err := known.lifetime.check(now); err != nil {
+		v.cache.drop(token)
 		return Principal{}, err
 	}
-	if !hit {
-		v.cache.put(token, known)
+	if err := v.checkStanding(ctx, known, now); err != nil {
+		return Principal{}, err
 	}
 	return known.principal, nil
 }
@@ -196,7 +233,7 @@ func (v *Verifier) verify(token string, now int64) (*verified, error) {
 	if err := life.check(now); err != nil {
 		return nil, err
 	}
-	return &verified{principal: c.principal(), lifetime: life}, nil
+	return &verified{principal: c.principal(), lifetime: life, id: c.ID, session: c.Session, issued: c.issued()}, nil
 }
 
 // firstIssuer is the member iss of a payload, if it stands there as Keys writes it.
@@ -301,6 +338,15 @@ func (c *claims) app() string {
 	return c.AppID
 }
 
+// issued is when a token was made, in microseconds: without it, one that is made
+// in the second of a sign-out could be older or newer.
+func (c *claims) issued() int64 {
+	if c.IssuedMicros/1e6 == int64(c.IssuedAt) {
+		return c.IssuedMicros
+	}
+	return int64(c.IssuedAt) * 1e6
+}
+
 func (a audience) isGraph() bool {
 	for _, name := range a {
 		if name == graphAudience || name == graphAppID {
@@ -340,28 +386,6 @@ func (l lifetime) check(now int64) error {
 		return refuse(notYetValid)
 	case l.expires < l.issued || l.expires-l.issued > maxLife:
 		return refuse("Lifetime validation failed, the token lives too long.")
-	}
-	return nil
-}
-
-func (v *Verifier) checkUser(ctx context.Context, id string) error {
-	err := v.users(ctx, id)
-	if err == nil {
-		return nil
-	}
-	if e, ok := errors.AsType[*todo.Error](err); ok && (e.Kind == todo.NoSuchUser || e.Kind == todo.NotFound) {
-		return refuse("The user account of the access token does not exist.")
-	}
-	return fmt.Errorf("look up the user of an access token: %w", err)
-}
-
-func (v *Verifier) checkApp(ctx context.Context, id string) error {
-	err := v.apps(ctx, id)
-	if e, ok := errors.AsType[*todo.Error](err); ok && e.Kind == todo.NotFound {
-		return refuse(badApp)
-	}
-	if err != nil {
-		return fmt.Errorf("look up the application of an access token: %w", err)
 	}
 	return nil
 }

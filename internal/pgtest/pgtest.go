@@ -106,7 +106,7 @@ func (s *server) lend(prepare func(dsn string) error) (string, error) {
 func (s *server) takeBack(dsn string) error {
 	const clean = `DO $$ DECLARE t text; BEGIN
 		SET LOCAL session_replication_role = replica;
-		FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_version' LOOP
+		FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('schema_version', 'revision_counter') LOOP
 			EXECUTE format('DELETE FROM %I', t);
 		END LOOP;
 	END $$`

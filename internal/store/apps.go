@@ -79,9 +79,9 @@ func (db *DB) AddApp(ctx context.Context, a App) error {
 		if err != nil {
 			return err
 		}
-		return tx.conn.exec(`INSERT INTO apps (`+appColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, 0)`,
+		return tx.conn.exec(`INSERT INTO apps (`+appColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, // tokens of one that had the id before stay ended
 			text(a.ID), text(a.Name), integer(int64(a.Kind)), text(string(uris)),
-			text(strings.Join(a.Scopes, " ")), text(strings.Join(a.Roles, " ")), integer(tx.now.UnixMicro()))
+			text(strings.Join(a.Scopes, " ")), text(strings.Join(a.Roles, " ")), integer(tx.now.UnixMicro()), integer(tx.now.UnixMicro()))
 	})
 }
 
@@ -99,18 +99,6 @@ func (tx *Tx) App(id string) (a App, err error) {
 		err = todo.ErrNotFound
 	}
 	return a, err
-}
-
-// AppExists returns nil when id is that of an application, or todo.ErrNotFound.
-func (db *DB) AppExists(ctx context.Context, id string) error {
-	return db.lookup(ctx, "", func(tx *Tx) error {
-		found := false
-		err := tx.conn.query(`SELECT 1 FROM apps WHERE app_id = ?`, func(*row) error { found = true; return nil }, text(id))
-		if err == nil && !found {
-			err = todo.ErrNotFound
-		}
-		return err
-	})
 }
 
 // Apps returns all applications, of which there are [MaxApps] at most, by name.
@@ -139,7 +127,7 @@ func (db *DB) RemoveApp(ctx context.Context, id string) error {
 				return err
 			}
 		}
-		return nil
+		return tx.revise(id)
 	})
 }
 
@@ -161,7 +149,8 @@ func (db *DB) Credentials(ctx context.Context, app string) (out []Credential, er
 }
 
 // AddCredential gives an application another credential. The secrets that it has
-// stay good until keep from now at most; a negative keep leaves them alone.
+// stay good until keep from now at most; a negative keep leaves them alone. When
+// they end at once, so do the tokens that were given for them.
 func (db *DB) AddCredential(ctx context.Context, app string, c Credential, keep time.Duration) error {
 	return db.Update(ctx, As{}, func(tx *Tx) error {
 		if _, err := tx.App(app); err != nil {
@@ -171,6 +160,9 @@ func (db *DB) AddCredential(ctx context.Context, app string, c Credential, keep 
 		if err == nil && keep >= 0 {
 			end := integer(tx.now.Add(keep).UnixMicro())
 			err = tx.conn.exec(`UPDATE app_credentials SET expires = ? WHERE app_id = ? AND hash <> '' AND expires > ?`, end, text(app), end)
+		}
+		if err == nil && keep == 0 {
+			err = tx.endAppTokens(app)
 		}
 		count := int64(0)
 		if err == nil {

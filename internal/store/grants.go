@@ -126,22 +126,6 @@ func (tx *Tx) DropFamily(family string) error {
 	return tx.conn.exec(`DELETE FROM refresh_tokens WHERE user_id = ? AND family = ?`, text(tx.as.User), text(family))
 }
 
-// Revoke notes that an access token, or all of a family, are no longer good.
-func (tx *Tx) Revoke(tokenID string, expires time.Time) error {
-	if err := tx.expired("revocations"); err != nil {
-		return err
-	}
-	return tx.conn.exec(`INSERT INTO revocations (user_id, token_id, expires) VALUES (?, ?, ?)
-		ON CONFLICT (user_id, token_id) DO UPDATE SET expires = excluded.expires`, text(tx.as.User), text(tokenID), integer(expires.UnixMicro()))
-}
-
-// Revoked says whether an access token was revoked, by its jti or by its family.
-func (tx *Tx) Revoked(jti, family string) (revoked bool, err error) {
-	err = tx.conn.query(`SELECT 1 FROM revocations WHERE user_id = ? AND token_id IN (?, ?) AND expires > ?`,
-		func(*row) error { revoked = true; return nil }, text(tx.as.User), text(jti), text(family), integer(tx.now.UnixMicro()))
-	return revoked, err
-}
-
 // A Consent says what an application may do in the owner's name.
 type Consent struct {
 	App    string // client id

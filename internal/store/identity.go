@@ -62,7 +62,10 @@ func (tx *Tx) SignOutEverywhere() error {
 			return err
 		}
 	}
-	return tx.conn.exec(`UPDATE users SET tokens_from = ? WHERE user_id = ?`, integer(tx.now.UnixMicro()), text(tx.as.User))
+	if err := tx.conn.exec(`UPDATE users SET tokens_from = ? WHERE user_id = ?`, integer(tx.now.UnixMicro()), text(tx.as.User)); err != nil {
+		return err
+	}
+	return tx.revise(tx.as.User)
 }
 
 // expired removes the rows of the owner in a table whose time has passed.

@@ -192,7 +192,7 @@ func TestApps(t *testing.T) {
 			return err
 		})
 		credentials, err := db.Credentials(ctx, id)
-		if err != nil || len(credentials) > 0 || !errors.Is(db.AppExists(ctx, id), todo.ErrNotFound) || !errors.Is(db.RemoveApp(ctx, id), todo.ErrNotFound) {
+		if err != nil || len(credentials) > 0 || !errors.Is(second(db.AppStanding(ctx, id)), todo.ErrNotFound) || !errors.Is(db.RemoveApp(ctx, id), todo.ErrNotFound) {
 			t.Errorf("left: %v, %v", credentials, err)
 		}
 	})

@@ -25,10 +25,11 @@ type DB struct {
 	now    func() time.Time
 	ids    atomic.Uint32 // counts the ids made, to keep those of one microsecond in order
 
-	watching sync.RWMutex
-	watches  []*Watch
-	last     atomic.Int64 // the latest time of a transaction, in microseconds
-	meter    *Meter       // may be nil
+	watching   sync.RWMutex
+	watches    []*Watch
+	onRevision func(ids ...string) // may be nil
+	last       atomic.Int64        // the latest time of a transaction, in microseconds
+	meter      *Meter              // may be nil
 }
 
 // Memory is the name of a database that lives as long as its DB.
@@ -132,7 +133,8 @@ type Tx struct {
 	now  time.Time
 	work *odata.Budget // for filters that SQL does not tell
 
-	touched Touched // what watches are told once it is committed
+	touched Touched  // what watches are told once it is committed
+	revised []string // whose standing has changed
 }
 
 func (tx *Tx) dialect() *dialect { return tx.db.engine.dialect() }

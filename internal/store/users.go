@@ -82,19 +82,6 @@ func (tx *Tx) Owner() (u todo.User, err error) {
 	return u, err
 }
 
-// UserExists returns nil when id is that of a user who is not disabled, and an
-// error of the kind todo.NoSuchUser when it is not.
-func (db *DB) UserExists(ctx context.Context, id string) error {
-	return db.lookup(ctx, id, func(tx *Tx) error {
-		found := false
-		err := tx.conn.query(`SELECT 1 FROM users WHERE user_id = ? AND disabled = 0`, func(*row) error { found = true; return nil }, text(id))
-		if err == nil && !found {
-			err = errNoSuchUser(id)
-		}
-		return err
-	})
-}
-
 // User returns the user with the id or, in any case, the principal name; the
 // error is of the kind todo.NoSuchUser when there is none.
 func (db *DB) User(ctx context.Context, idOrName string) (u todo.User, err error) {

@@ -44,6 +44,9 @@ func (w *Watch) Take() map[string]Touched {
 
 // tell enters what a committed transaction has touched.
 func (db *DB) tell(tx *Tx) {
+	if len(tx.revised) > 0 && db.onRevision != nil {
+		db.onRevision(tx.revised...)
+	}
 	if tx.touched == (Touched{}) {
 		return
 	}

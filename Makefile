@@ -36,6 +36,7 @@ UNCHECKED = -gcflags=modernc.org/...=-d=checkptr=0 -gcflags=zombiezen.com/...=-d
 test: go ## check the code and run all tests (PKG=./internal/todo: those of one package)
 	@status=0; race="-race $(UNCHECKED)"; cgo=1; cc=$$(go env CC); \
 	$(MAKE) check || status=1; \
+	.ci/postgres || status=1; \
 	if ! command -v "$${cc%% *}" >/dev/null; then \
 		echo "There is no C compiler ($$cc): the tests run without the race detector. Install gcc for it."; \
 		race=; cgo=0; \

@@ -126,7 +126,7 @@ const tasksPath = "/v1.0/me/todo/lists/Tasks/tasks"
 // A caller sends requests of one user to a server on a real, durable database.
 type caller struct {
 	tb     testing.TB
-	server *duly.Server
+	server http.Handler // a *duly.Server, or some behind one address
 	token  string
 }
 
@@ -153,7 +153,7 @@ func newCallerWith(tb testing.TB, config duly.Config) *caller {
 // as makes another user of the same server.
 func (c *caller) as(tb testing.TB, name string) *caller {
 	tb.Helper()
-	s := c.server
+	s := c.server.(*duly.Server)
 	u, err := s.AddUser(tb.Context(), duly.User{UserPrincipalName: name})
 	if err != nil {
 		tb.Fatal(err)

@@ -1,6 +1,8 @@
 package duly
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,19 +21,26 @@ import (
 
 // Config says how to run a [Server]. Its zero value keeps everything in memory.
 type Config struct {
-	// DataDir is the folder that holds the database (duly.db) and the key that
-	// signs access tokens (issuer.json). It is made if it does not exist. Empty
-	// means that everything is kept in memory and is gone with the Server.
+	// DataDir is the folder that holds the database (duly.db, unless Database names
+	// another one) and the key that signs access tokens (issuer.json). It is made if
+	// it does not exist. Empty means that all of this is kept in memory and is gone
+	// with the Server.
 	DataDir string
 
-	// Existing makes [New] fail with [ErrNoData] where DataDir holds no data yet,
-	// instead of making some.
+	// Database is where lists and tasks are kept: "postgres://…" for a database of
+	// PostgreSQL, "sqlite:" and a file for one of SQLite. Empty means duly.db in
+	// DataDir. Servers that share a PostgreSQL database need the same DataDir, or
+	// copies of it, for the keys in it.
+	Database string
+
+	// Existing makes [New] fail with [ErrNoData] where there is no data yet, instead
+	// of making some.
 	Existing bool
 
 	// Beside makes a Server for administration, beside one that may serve the same
-	// DataDir meanwhile: it sends no notifications. Without it, [New] fails with
-	// [ErrInUse] where another Server has DataDir, and with an error that says what
-	// to do where a look of at most a second finds damage in the database.
+	// DataDir meanwhile: it sends no notifications. Without it, where the database is
+	// SQLite's, [New] fails with [ErrInUse] where another Server has it, and with an
+	// error that says what to do where a look of at most a second finds damage.
 	Beside bool
 
 	// Metrics has requests and transactions counted, for [Server.AdminHandler].
@@ -94,6 +103,11 @@ func (c *Config) check() (profile graph.Profile, allow webhook.Allow, err error)
 			return profile, allow, fmt.Errorf("the host of the base URL %q must not contain the word token, on which Microsoft's client libraries stumble: choose another name", c.BaseURL)
 		}
 	}
+	if c.Database != "" {
+		if err := store.CheckDSN(c.Database); err != nil {
+			return profile, allow, err
+		}
+	}
 	if allow, err = webhook.ParseAllow(c.WebhookAllow); err != nil {
 		return profile, allow, err
 	}
@@ -101,21 +115,28 @@ func (c *Config) check() (profile graph.Profile, allow webhook.Allow, err error)
 	return profile, allow, err
 }
 
-// database is the file of the database, whose folder it makes.
-func (c *Config) database() (string, error) {
-	if c.DataDir == "" {
+// database names the database. It makes the folder of the data, and the file where
+// that is SQLite's.
+func (c *Config) database(ctx context.Context) (string, error) {
+	if c.Database == "" && c.DataDir == "" {
 		return store.Memory, nil
 	}
-	path := filepath.Join(c.DataDir, databaseName)
+	if store.IsPostgres(c.Database) {
+		return c.Database, c.postgres(ctx)
+	}
+	path := cmp.Or(strings.TrimPrefix(c.Database, "sqlite:"), filepath.Join(c.DataDir, databaseName))
+	if path == store.Memory {
+		return path, nil
+	}
 	if c.Existing {
 		_, err := os.Stat(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("%w in %s", ErrNoData, c.DataDir)
+			return "", fmt.Errorf("%w in %s", ErrNoData, filepath.Dir(path))
 		}
 		return path, err
 	}
-	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
-		return "", fmt.Errorf("making the data folder: %w", err)
+	if err := c.makeDataDir(); err != nil {
+		return "", err
 	}
 	// SQLite would make a file that other accounts may read where the folder lets
 	// them. One that exists is left alone: closing it would drop SQLite's locks.
@@ -127,4 +148,33 @@ func (c *Config) database() (string, error) {
 		return "", fmt.Errorf("making the database: %w", err)
 	}
 	return path, nil
+}
+
+// postgres makes the folder of the data, or looks for data that must be there.
+func (c *Config) postgres(ctx context.Context) error {
+	if !c.Existing {
+		return c.makeDataDir()
+	}
+	has, err := store.HasData(ctx, c.Database)
+	if err == nil && !has {
+		err = fmt.Errorf("%w in the database", ErrNoData)
+	}
+	if err != nil || c.DataDir == "" {
+		return err
+	}
+	_, err = os.Stat(filepath.Join(c.DataDir, "issuer.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w in %s", ErrNoData, c.DataDir)
+	}
+	return err
+}
+
+func (c *Config) makeDataDir() error {
+	if c.DataDir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return fmt.Errorf("making the data folder: %w", err)
+	}
+	return nil
 }

@@ -17,8 +17,12 @@ import (
 // reader's copy must equal the list.
 func TestDeltaFollowsWriters(t *testing.T) {
 	t.Parallel()
+	followWriters(t, newCaller(t))
+}
+
+func followWriters(t *testing.T, c *caller) {
+	t.Helper()
 	const writers, writes, readers = 6, 120, 3
-	c := newCaller(t)
 	for i := range 30 {
 		c.create(fmt.Sprintf(`{"title": "before %d"}`, i))
 	}

@@ -52,7 +52,7 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	path, err := c.database()
+	path, err := c.database(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -182,6 +182,9 @@ type User struct {
 func publicUser(u todo.User) User {
 	return User{ID: u.ID, UserPrincipalName: u.UserPrincipalName, DisplayName: u.DisplayName, Mail: u.Mail}
 }
+
+// ErrUnavailable says that the database did not answer, or not in time.
+var ErrUnavailable = store.ErrUnavailable
 
 // ErrUserExists says that the principal name of a new user is taken.
 var ErrUserExists = errors.New("the user exists already")

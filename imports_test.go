@@ -12,7 +12,7 @@ const module = "github.com/duly-todo/duly"
 // layers is the import order: a package may import only those before it.
 func layers() []string {
 	return []string{
-		"internal/todo", "internal/todo/genzones", "internal/odata", "internal/odata/odatatest", "internal/store", "internal/datafile", "internal/auth",
+		"internal/todo", "internal/todo/genzones", "internal/odata", "internal/odata/odatatest", "internal/pgtest", "internal/store", "internal/datafile", "internal/auth",
 		"internal/certs", "internal/webhook", "internal/graph", "", "todotest", "cmd/duly",
 	}
 }
@@ -21,6 +21,7 @@ func layers() []string {
 func onlyIn() map[string][]string {
 	return map[string][]string{
 		"zombiezen.com/go/sqlite":       {"internal/store"},
+		"github.com/jackc/pgx/v5":       {"internal/store", "internal/pgtest"},
 		"database/sql":                  nil,
 		"net/http":                      {"internal/auth", "internal/webhook", "internal/graph", "", "todotest", "cmd/duly"},
 		"github.com/alecthomas/kong":    {"cmd/duly"},

@@ -14,8 +14,12 @@ import (
 )
 
 // lockName is the file of the data folder that an exclusive Server holds locked.
-// The lock ends with the process; the file stays.
-const lockName = "duly.lock"
+// A database with another name than duly.db has one of its own beside it. The lock
+// ends with the process; the file stays.
+const (
+	lockName   = "duly.lock"
+	lockSuffix = ".lock"
+)
 
 // quickCheckTime bounds the look for damage when a Server starts that is not beside another: it
 // goes through some hundred megabytes.
@@ -24,39 +28,43 @@ const quickCheckTime = time.Second
 // ErrInUse says that another server uses a data folder.
 var ErrInUse = errors.New("another server uses it")
 
-// claim takes the data folder for the Server, whose database is in the
-// file path, and returns the function that gives it free again.
-func (c *Config) claim(ctx context.Context, path string) (release func() error, err error) {
-	if c.Beside || c.DataDir == "" {
+// claim takes the database that dsn names for the Server, if it is a file, and
+// returns the function that gives it free again. Servers may share PostgreSQL.
+func (c *Config) claim(ctx context.Context, dsn string) (release func() error, err error) {
+	if c.Beside || store.IsPostgres(dsn) || dsn == store.Memory {
 		return func() error { return nil }, nil
 	}
-	release, err = claimFolder(c.DataDir)
+	lock := dsn + lockSuffix
+	if filepath.Base(dsn) == databaseName {
+		lock = filepath.Join(filepath.Dir(dsn), lockName)
+	}
+	release, err = claimLock(lock)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, quickCheckTime)
 	defer cancel()
-	if err := store.QuickCheck(ctx, path); err != nil {
+	if err := store.QuickCheck(ctx, dsn); err != nil {
 		return nil, errors.Join(err, release())
 	}
 	return release, nil
 }
 
-// claimFolder locks a data folder; the error is [ErrInUse] where it is locked.
-func claimFolder(dir string) (release func() error, err error) {
-	f, err := lockFile(filepath.Join(dir, lockName))
+// claimLock locks a file, which it makes; the error is [ErrInUse] where it is locked.
+func claimLock(path string) (release func() error, err error) {
+	f, err := lockFile(path)
 	if errors.Is(err, ErrInUse) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("locking the data folder: %w", err)
+		return nil, fmt.Errorf("locking the database: %w", err)
 	}
 	err = f.Truncate(0)
 	if err == nil {
 		_, err = fmt.Fprintln(f, os.Getpid())
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("locking the data folder: %w", err), f.Close())
+		return nil, errors.Join(fmt.Errorf("locking the database: %w", err), f.Close())
 	}
 	return f.Close, nil
 }

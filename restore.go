@@ -51,7 +51,7 @@ func Restore(ctx context.Context, path, dataDir string, progress func(step strin
 	if err := os.MkdirAll(dataDir, 0o700); err != nil {
 		return m, err
 	}
-	release, err := claimFolder(dataDir) // no server may start here meanwhile
+	release, err := claimLock(filepath.Join(dataDir, lockName)) // no server may start here meanwhile
 	if err != nil {
 		return m, err
 	}

@@ -27,18 +27,19 @@ const secretLife = 365 * 24 * time.Hour
 
 // appAddCommand is "duly app add".
 type appAddCommand struct {
-	Data        dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, made if missing."`
-	BaseURL     baseURL    `setting:"" placeholder:"URL" help:"Scheme and host of the server, for the settings that are printed."`
-	Name        string     `arg:"" help:"Name that people see when the application asks for access."`
-	Public      bool       `xor:"kind" help:"It runs on a desktop, a phone or a command line, and cannot keep a secret."`
-	SPA         bool       `name:"spa" xor:"kind" help:"It runs in a browser."`
-	Web         bool       `name:"confidential" xor:"kind" help:"It is a web application with a secret or a certificate."`
-	Daemon      bool       `xor:"kind" help:"It acts without a user, with the permissions of --role on all mailboxes."`
-	RedirectURI []string   `placeholder:"URI" sep:"none" help:"Where people are sent back to; may be repeated. http://localhost stands for every port."`
-	Scope       string     `placeholder:"NAMES" help:"Permissions that it may ask users for, separated by spaces; Tasks.ReadWrite User.Read if left out."`
-	Role        string     `placeholder:"NAMES" help:"Permissions on all mailboxes, separated by spaces, such as Tasks.ReadWrite.All."`
-	Secret      bool       `help:"Make a secret and print it, once. Without --certificate this is so anyway."`
-	Certificate string     `placeholder:"FILE" help:"Register the certificate of a PEM file, whose key the application keeps."`
+	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, made if missing."`
+	databaseFlag
+	BaseURL     baseURL  `setting:"" placeholder:"URL" help:"Scheme and host of the server, for the settings that are printed."`
+	Name        string   `arg:"" help:"Name that people see when the application asks for access."`
+	Public      bool     `xor:"kind" help:"It runs on a desktop, a phone or a command line, and cannot keep a secret."`
+	SPA         bool     `name:"spa" xor:"kind" help:"It runs in a browser."`
+	Web         bool     `name:"confidential" xor:"kind" help:"It is a web application with a secret or a certificate."`
+	Daemon      bool     `xor:"kind" help:"It acts without a user, with the permissions of --role on all mailboxes."`
+	RedirectURI []string `placeholder:"URI" sep:"none" help:"Where people are sent back to; may be repeated. http://localhost stands for every port."`
+	Scope       string   `placeholder:"NAMES" help:"Permissions that it may ask users for, separated by spaces; Tasks.ReadWrite User.Read if left out."`
+	Role        string   `placeholder:"NAMES" help:"Permissions on all mailboxes, separated by spaces, such as Tasks.ReadWrite.All."`
+	Secret      bool     `help:"Make a secret and print it, once. Without --certificate this is so anyway."`
+	Certificate string   `placeholder:"FILE" help:"Register the certificate of a PEM file, whose key the application keeps."`
 }
 
 // Examples are shown at the end of the help.
@@ -87,7 +88,7 @@ func (a *appAddCommand) Run(ctx context.Context, c *console) (err error) {
 			return fmt.Errorf("reading the certificate: %w", err)
 		}
 	}
-	server, err := openData(ctx, duly.Config{DataDir: string(a.Data), Beside: true})
+	server, err := openData(ctx, duly.Config{DataDir: string(a.Data), Database: string(a.DB), Beside: true})
 	if err != nil {
 		return err
 	}
@@ -158,6 +159,7 @@ func credentialName(kind string) string {
 // appListCommand is "duly app list".
 type appListCommand struct {
 	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
+	databaseFlag
 }
 
 // Examples are shown at the end of the help.
@@ -168,7 +170,7 @@ func (*appListCommand) Examples() string {
 
 // Run lists the applications by name.
 func (a *appListCommand) Run(ctx context.Context, c *console) (err error) {
-	return withData(ctx, a.Data, func(server *duly.Server) error {
+	return withData(ctx, a.Data, a.DB, func(server *duly.Server) error {
 		apps, err := server.Apps(ctx)
 		if err != nil {
 			return fmt.Errorf("listing the applications: %w", err)
@@ -185,7 +187,8 @@ func (a *appListCommand) Run(ctx context.Context, c *console) (err error) {
 
 // appRotateCommand is "duly app rotate".
 type appRotateCommand struct {
-	Data dataFolder    `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
+	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
+	databaseFlag
 	ID   string        `arg:"" name:"client-id" help:"Client id of the application."`
 	Keep time.Duration `default:"24h" placeholder:"TIME" help:"How long the secrets of before stay good; with 0s the tokens of the application end too."`
 }
@@ -202,7 +205,7 @@ func (a *appRotateCommand) Run(ctx context.Context, c *console) error {
 	if a.Keep < 0 {
 		return usageErrorf("--keep must not be negative")
 	}
-	return withData(ctx, a.Data, func(server *duly.Server) error {
+	return withData(ctx, a.Data, a.DB, func(server *duly.Server) error {
 		secret, err := server.AddSecret(ctx, a.ID, secretLife, a.Keep)
 		if err != nil {
 			return unknownApp(err, a.Data)
@@ -215,7 +218,8 @@ func (a *appRotateCommand) Run(ctx context.Context, c *console) error {
 // appSignOutCommand is "duly app sign-out".
 type appSignOutCommand struct {
 	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
-	ID   string     `arg:"" name:"client-id" help:"Client id of the application."`
+	databaseFlag
+	ID string `arg:"" name:"client-id" help:"Client id of the application."`
 }
 
 // Examples are shown at the end of the help.
@@ -228,7 +232,7 @@ Users have to sign in to the application again; a daemon asks for a new token by
 
 // Run ends the tokens of the application.
 func (a *appSignOutCommand) Run(ctx context.Context, c *console) error {
-	return withData(ctx, a.Data, func(server *duly.Server) error {
+	return withData(ctx, a.Data, a.DB, func(server *duly.Server) error {
 		if err := server.SignOutApp(ctx, a.ID); err != nil {
 			return unknownApp(err, a.Data)
 		}
@@ -240,7 +244,8 @@ func (a *appSignOutCommand) Run(ctx context.Context, c *console) error {
 // appRemoveCommand is "duly app remove".
 type appRemoveCommand struct {
 	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
-	ID   string     `arg:"" name:"client-id" help:"Client id of the application."`
+	databaseFlag
+	ID string `arg:"" name:"client-id" help:"Client id of the application."`
 }
 
 // Examples are shown at the end of the help.
@@ -251,7 +256,7 @@ func (*appRemoveCommand) Examples() string {
 
 // Run removes the application.
 func (a *appRemoveCommand) Run(ctx context.Context, c *console) error {
-	return withData(ctx, a.Data, func(server *duly.Server) error {
+	return withData(ctx, a.Data, a.DB, func(server *duly.Server) error {
 		if err := server.RemoveApp(ctx, a.ID); err != nil {
 			return unknownApp(err, a.Data)
 		}
@@ -268,8 +273,8 @@ func unknownApp(err error, data dataFolder) error {
 }
 
 // withData runs fn on the data of a folder that has some.
-func withData(ctx context.Context, data dataFolder, fn func(*duly.Server) error) error {
-	server, err := openData(ctx, duly.Config{DataDir: string(data), Existing: true, Beside: true})
+func withData(ctx context.Context, data dataFolder, db database, fn func(*duly.Server) error) error {
+	server, err := openData(ctx, duly.Config{DataDir: string(data), Database: string(db), Existing: true, Beside: true})
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,8 @@ import (
 // backupCommand is "duly backup".
 type backupCommand struct {
 	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, which a server may use meanwhile."`
-	File string     `arg:"" help:"File to make. It holds the keys of the server: keep it as closed as the data."`
+	databaseFlag
+	File string `arg:"" help:"File to make. It holds the keys of the server: keep it as closed as the data."`
 }
 
 // Examples are shown at the end of the help.
@@ -30,6 +31,9 @@ answered when the backup began is in it. Its folder needs room for the data twic
 
 // Run makes the backup.
 func (b *backupCommand) Run(ctx context.Context, c *console) error {
+	if err := b.inFolder("backup"); err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	version, _ := buildVersion()

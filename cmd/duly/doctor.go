@@ -14,6 +14,7 @@ import (
 // doctorCommand is "duly doctor".
 type doctorCommand struct {
 	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, which a server may use meanwhile."`
+	databaseFlag
 }
 
 // Examples are shown at the end of the help.
@@ -26,6 +27,9 @@ It changes nothing, reads all of the database, and exits with 1 when there is a 
 
 // Run writes the findings.
 func (d *doctorCommand) Run(ctx context.Context, c *console) error {
+	if err := d.inFolder("doctor"); err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	findings, err := duly.Diagnose(ctx, string(d.Data), time.Now())

@@ -35,7 +35,12 @@ func TestKill(t *testing.T) {
 	if testing.Short() {
 		rounds = killRoundsShort
 	}
-	s := newShell(t, "DULY_LOG_LEVEL=error")
+	testKill(t, rounds)
+}
+
+func testKill(t *testing.T, rounds int, env ...string) {
+	t.Helper()
+	s := newShell(t, append(env, "DULY_LOG_LEVEL=error")...)
 	addAda(t, s)
 	l := &ledger{token: strings.TrimSpace(s.must(t, "token", "--user", "ada")), tasks: map[string]*written{}}
 	p := s.start(t)

@@ -103,6 +103,8 @@ func (s *shell) must(t *testing.T, args ...string) string {
 	return r.Stdout
 }
 
+const noAddress = `the address of the database makes no sense: use postgres://USER:PASSWORD@HOST:PORT/NAME, with what is special in the password as %XX, and after a ? parameters that PostgreSQL knows, such as sslmode=verify-full`
+
 // Mistakes on the command line and in settings: one line, status 2, and nothing
 // is made.
 func TestUsageErrors(t *testing.T) {
@@ -129,6 +131,9 @@ func TestUsageErrors(t *testing.T) {
 		{name: "no user", args: "token", want: `missing flags: --user=NAME. See duly token --help.`},
 
 		{name: "no data folder", args: "user list --data=", want: `--data: name a folder, such as /var/lib/duly. See duly user list --help.`},
+		{name: "database of another kind", args: "user list --db mysql://h/n", want: `--db: a database cannot have the scheme "mysql": use sqlite:PATH or postgres://USER@HOST/NAME. See duly user list --help.`},
+		{name: "database without a name", args: "user list --db sqlite:", want: `--db: the database has no name: use sqlite:PATH or postgres://USER@HOST/NAME. See duly user list --help.`},
+		{name: "database in a variable", args: "serve", env: "DULY_DB=postgres://u:secret@h:port/n", want: `DULY_DB: ` + noAddress + `. See duly serve --help.`},
 		{name: "listen, no port", args: "serve --listen 127.0.0.1", want: `--listen: "127.0.0.1" is not HOST:PORT, such as 127.0.0.1:8080. See duly serve --help.`},
 		{name: "listen, port alone", args: "serve --listen 8080", want: `--listen: "8080" is not HOST:PORT, such as 127.0.0.1:8080. See duly serve --help.`},
 		{name: "listen, port too high", args: "serve --listen :65536", want: `--listen: ":65536" is not HOST:PORT, such as 127.0.0.1:8080. See duly serve --help.`},

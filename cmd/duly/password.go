@@ -16,9 +16,10 @@ import (
 
 // userPasswordCommand is "duly user password".
 type userPasswordCommand struct {
-	Data  dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
-	Name  string     `arg:"" help:"Name or id of the user."`
-	Stdin bool       `help:"Read the password from the first line of standard input, without asking."`
+	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
+	databaseFlag
+	Name  string `arg:"" help:"Name or id of the user."`
+	Stdin bool   `help:"Read the password from the first line of standard input, without asking."`
 }
 
 // Examples are shown at the end of the help.
@@ -32,7 +33,7 @@ The user is signed out everywhere.`
 
 // Run sets the password.
 func (u *userPasswordCommand) Run(ctx context.Context, c *console) error {
-	return withData(ctx, u.Data, func(server *duly.Server) error {
+	return withData(ctx, u.Data, u.DB, func(server *duly.Server) error {
 		if _, err := server.User(ctx, u.Name); err != nil {
 			return unknownUser(err, u.Name, u.Data)
 		}
@@ -76,9 +77,10 @@ func (u *userPasswordCommand) read(c *console) (string, error) {
 
 // userSetupLinkCommand is "duly user setup-link".
 type userSetupLinkCommand struct {
-	Data    dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
-	BaseURL baseURL    `setting:"" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Scheme and host of the server."`
-	Name    string     `arg:"" help:"Name or id of the user."`
+	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
+	databaseFlag
+	BaseURL baseURL `setting:"" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Scheme and host of the server."`
+	Name    string  `arg:"" help:"Name or id of the user."`
 }
 
 // Examples are shown at the end of the help.
@@ -91,7 +93,7 @@ With the link, the user sets a password: once, within 24 hours.`
 
 // Run prints the link and nothing else.
 func (u *userSetupLinkCommand) Run(ctx context.Context, c *console) error {
-	return withData(ctx, u.Data, func(server *duly.Server) error {
+	return withData(ctx, u.Data, u.DB, func(server *duly.Server) error {
 		path, err := server.SetupPath(ctx, u.Name)
 		if err != nil {
 			return unknownUser(err, u.Name, u.Data)
@@ -104,7 +106,8 @@ func (u *userSetupLinkCommand) Run(ctx context.Context, c *console) error {
 // userSignOutCommand is "duly user sign-out".
 type userSignOutCommand struct {
 	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
-	Name string     `arg:"" help:"Name or id of the user."`
+	databaseFlag
+	Name string `arg:"" help:"Name or id of the user."`
 }
 
 // Examples are shown at the end of the help.
@@ -115,7 +118,7 @@ func (*userSignOutCommand) Examples() string {
 
 // Run ends all sessions of the user.
 func (u *userSignOutCommand) Run(ctx context.Context, c *console) error {
-	return withData(ctx, u.Data, func(server *duly.Server) error {
+	return withData(ctx, u.Data, u.DB, func(server *duly.Server) error {
 		if err := server.SignOut(ctx, u.Name); err != nil {
 			return unknownUser(err, u.Name, u.Data)
 		}
@@ -127,7 +130,8 @@ func (u *userSignOutCommand) Run(ctx context.Context, c *console) error {
 // userDisableCommand is "duly user disable".
 type userDisableCommand struct {
 	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
-	Name string     `arg:"" help:"Name or id of the user."`
+	databaseFlag
+	Name string `arg:"" help:"Name or id of the user."`
 }
 
 // Examples are shown at the end of the help.
@@ -140,7 +144,7 @@ The user is signed out everywhere, and nothing of the mailbox is lost.`
 
 // Run lets the user no longer in.
 func (u *userDisableCommand) Run(ctx context.Context, c *console) error {
-	return withData(ctx, u.Data, func(server *duly.Server) error {
+	return withData(ctx, u.Data, u.DB, func(server *duly.Server) error {
 		if err := server.DisableUser(ctx, u.Name); err != nil {
 			return unknownUser(err, u.Name, u.Data)
 		}
@@ -152,7 +156,8 @@ func (u *userDisableCommand) Run(ctx context.Context, c *console) error {
 // userEnableCommand is "duly user enable".
 type userEnableCommand struct {
 	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
-	Name string     `arg:"" help:"Name or id of the user."`
+	databaseFlag
+	Name string `arg:"" help:"Name or id of the user."`
 }
 
 // Examples are shown at the end of the help.
@@ -163,7 +168,7 @@ func (*userEnableCommand) Examples() string {
 
 // Run lets the user in again.
 func (u *userEnableCommand) Run(ctx context.Context, c *console) error {
-	return withData(ctx, u.Data, func(server *duly.Server) error {
+	return withData(ctx, u.Data, u.DB, func(server *duly.Server) error {
 		if err := server.EnableUser(ctx, u.Name); err != nil {
 			return unknownUser(err, u.Name, u.Data)
 		}

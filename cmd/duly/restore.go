@@ -13,7 +13,8 @@ import (
 // restoreCommand is "duly restore".
 type restoreCommand struct {
 	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder to make. It must be missing or empty."`
-	File string     `arg:"" help:"Backup to restore."`
+	databaseFlag
+	File string `arg:"" help:"Backup to restore."`
 }
 
 // Examples are shown at the end of the help.
@@ -28,6 +29,9 @@ to date. Run it as the account that runs the server.`
 
 // Run restores the backup.
 func (r *restoreCommand) Run(ctx context.Context, c *console) error {
+	if err := r.inFolder("restore"); err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	m, err := duly.Restore(ctx, r.File, string(r.Data), c.progress())

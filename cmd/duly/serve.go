@@ -21,7 +21,8 @@ import (
 
 // serveCommand is "duly serve".
 type serveCommand struct {
-	Data         dataFolder    `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, made if missing."`
+	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, made if missing."`
+	databaseFlag
 	Listen       listenAddress `setting:"" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one."`
 	AdminListen  listenAddress `setting:"" placeholder:"HOST:PORT" help:"Address for metrics, health and, on loopback addresses, profiles, which ask for no token. Off without it."`
 	BaseURL      baseURL       `setting:"" placeholder:"URL" help:"Scheme and host that links in answers begin with. Without it, those that each client used."`
@@ -41,6 +42,7 @@ func (*serveCommand) Examples() string {
   duly serve --data /var/lib/duly --listen 127.0.0.1:8080
   duly serve --dev --tls local
   duly serve --listen :443 --tls acme --base-url https://todo.example.org --acme-accept-terms
+  DULY_DB=postgres://duly:secret@db.example.org/duly?sslmode=verify-full duly serve
   duly serve --base-url https://todo.example.org --trusted-proxy 10.0.0.0/8
   DULY_DATA=/var/lib/duly DULY_LOG_LEVEL=warn duly serve
   duly serve --config /etc/duly.json    {"data": "/var/lib/duly", "trusted-proxy": ["10.0.0.0/8"]}
@@ -118,7 +120,7 @@ func (s *serveCommand) hint(ctx context.Context, server *duly.Server, curl, url 
 
 func (s *serveCommand) config(log *slog.Logger) duly.Config {
 	config := duly.Config{
-		DataDir: string(s.Data), Metrics: s.AdminListen != "",
+		DataDir: string(s.Data), Database: string(s.DB), Metrics: s.AdminListen != "",
 		BaseURL: string(s.BaseURL), Profile: s.Profile, Log: log,
 	}
 	for _, p := range s.TrustedProxy {

@@ -11,10 +11,11 @@ import (
 
 // tokenCommand is "duly token".
 type tokenCommand struct {
-	Data    dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, which a server may use meanwhile."`
-	User    string     `setting:"" required:"" placeholder:"NAME" help:"Name or id of the user to act for."`
-	Scope   scopes     `setting:"" default:"Tasks.ReadWrite User.Read" placeholder:"NAMES" help:"Permissions, separated by spaces."`
-	Expires lifetime   `setting:"" default:"1h" placeholder:"TIME" help:"How long the token is good, 24h at most."`
+	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, which a server may use meanwhile."`
+	databaseFlag
+	User    string   `setting:"" required:"" placeholder:"NAME" help:"Name or id of the user to act for."`
+	Scope   scopes   `setting:"" default:"Tasks.ReadWrite User.Read" placeholder:"NAMES" help:"Permissions, separated by spaces."`
+	Expires lifetime `setting:"" default:"1h" placeholder:"TIME" help:"How long the token is good, 24h at most."`
 }
 
 // Examples are shown at the end of the help.
@@ -27,7 +28,7 @@ func (*tokenCommand) Examples() string {
 
 // Run prints the token and nothing else. It makes no data where there is none.
 func (t *tokenCommand) Run(ctx context.Context, c *console) (err error) {
-	server, err := openData(ctx, duly.Config{DataDir: string(t.Data), Existing: true, Beside: true})
+	server, err := openData(ctx, duly.Config{DataDir: string(t.Data), Database: string(t.DB), Existing: true, Beside: true})
 	if err != nil {
 		return err
 	}

@@ -29,10 +29,11 @@ type userCommand struct {
 
 // userAddCommand is "duly user add".
 type userAddCommand struct {
-	Data        dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, made if missing."`
-	Name        userName   `arg:"" help:"Name to sign in with: a word or an address."`
-	DisplayName string     `placeholder:"TEXT" help:"Name to show; the part of NAME before the @ if left out."`
-	Mail        string     `placeholder:"ADDRESS" help:"Mail address."`
+	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, made if missing."`
+	databaseFlag
+	Name        userName `arg:"" help:"Name to sign in with: a word or an address."`
+	DisplayName string   `placeholder:"TEXT" help:"Name to show; the part of NAME before the @ if left out."`
+	Mail        string   `placeholder:"ADDRESS" help:"Mail address."`
 }
 
 // Examples are shown at the end of the help.
@@ -47,7 +48,7 @@ func (u *userAddCommand) Run(ctx context.Context, c *console) (err error) {
 	if _, err := todo.NewUser("", string(u.Name), u.DisplayName, u.Mail, time.Time{}); err != nil {
 		return &usageError{withoutTarget(err)}
 	}
-	server, err := openData(ctx, duly.Config{DataDir: string(u.Data), Beside: true})
+	server, err := openData(ctx, duly.Config{DataDir: string(u.Data), Database: string(u.DB), Beside: true})
 	if err != nil {
 		return err
 	}
@@ -66,7 +67,8 @@ func (u *userAddCommand) Run(ctx context.Context, c *console) (err error) {
 // userListCommand is "duly user list".
 type userListCommand struct {
 	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
-	JSON bool       `name:"json" help:"Write a JSON array with Graph's names instead of a table."`
+	databaseFlag
+	JSON bool `name:"json" help:"Write a JSON array with Graph's names instead of a table."`
 }
 
 // Examples are shown at the end of the help.
@@ -78,7 +80,7 @@ func (*userListCommand) Examples() string {
 
 // Run lists the users by name.
 func (u *userListCommand) Run(ctx context.Context, c *console) (err error) {
-	server, err := openData(ctx, duly.Config{DataDir: string(u.Data), Existing: true, Beside: true})
+	server, err := openData(ctx, duly.Config{DataDir: string(u.Data), Database: string(u.DB), Existing: true, Beside: true})
 	if err != nil {
 		return err
 	}
@@ -143,7 +145,16 @@ func writeUsersJSON(c *console, users []duly.User) error {
 // openData opens the data that config names, and says what to do where that fails.
 func openData(ctx context.Context, config duly.Config) (*duly.Server, error) {
 	server, err := duly.New(ctx, config)
-	if errors.Is(err, duly.ErrNoData) {
+	switch {
+	case err == nil:
+		return server, nil
+	case errors.Is(err, duly.ErrUnavailable):
+		return nil, fmt.Errorf("%w: see that the server runs, and that --db or DULY_DB names it", err)
+	case errors.Is(err, duly.ErrNoData) && config.Database != "":
+		return nil, fmt.Errorf("%w: name the server's database with --db or DULY_DB and its folder with --data or DULY_DATA, or begin with %q", err, "duly user add NAME")
+	case config.Database != "":
+		return nil, err
+	case errors.Is(err, duly.ErrNoData):
 		return nil, fmt.Errorf("there is no data in %s: name the folder of the server with --data or DULY_DATA, or begin with %s",
 			config.DataDir, command("duly user add NAME", dataFolder(config.DataDir)))
 	}

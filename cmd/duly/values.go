@@ -28,6 +28,36 @@ func (d *dataFolder) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// database names the database; empty means the one in the folder of the data.
+type database string
+
+// UnmarshalText leaves the check to the server's configuration.
+func (d *database) UnmarshalText(text []byte) error {
+	*d = database(text)
+	return duly.Config{Database: string(text)}.Validate()
+}
+
+func (d database) isPostgres() bool {
+	return strings.HasPrefix(string(d), "postgres://") || strings.HasPrefix(string(d), "postgresql://")
+}
+
+// A databaseFlag is the setting that all commands on the data share.
+type databaseFlag struct {
+	DB database `setting:"" name:"db" placeholder:"DSN" help:"Database: sqlite:FILE, or postgres://USER@HOST/NAME (better as $DULY_DB, since others may see command lines). Without it, duly.db in the folder of the data."`
+}
+
+// inFolder refuses a database that is not the one in the folder of the data, the
+// only one that the command knows.
+func (f databaseFlag) inFolder(verb string) error {
+	switch {
+	case f.DB == "":
+		return nil
+	case f.DB.isPostgres():
+		return fmt.Errorf("duly %s is for SQLite: use pg_dump, pg_restore and the other tools of PostgreSQL for the database, and keep a copy of issuer.json", verb)
+	}
+	return fmt.Errorf("duly %s knows duly.db in the folder of the data alone: leave out --db and DULY_DB", verb)
+}
+
 // listenAddress is a host and a port to listen on.
 type listenAddress string
 

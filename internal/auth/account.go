@@ -107,6 +107,7 @@ func (i *Issuer) accountPage(c *call, s *signedIn, status int, p page) error {
 		return err
 	}
 	err = i.DB.View(c.Context(), s.user.ID, func(tx *store.Tx) error {
+		p.Sessions, p.Apps, p.Tokens = nil, nil, nil
 		sessions, err := tx.Sessions()
 		if err != nil {
 			return err

@@ -108,8 +108,11 @@ func (s *Server) fail(r *request, err error) {
 	e, known := errors.AsType[*todo.Error](err)
 	switch {
 	case known:
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrUncertain):
+		s.log.ErrorContext(r.Context(), "the database failed", "request-id", r.id, "method", r.Method, "route", r.path, "err", err)
+		e = unavailable()
 	case errors.Is(err, store.ErrClosed), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		e = &todo.Error{Kind: todo.Unavailable, Message: "The service is not available. Try the request again after a delay."}
+		e = unavailable()
 	case errors.Is(err, store.ErrFull):
 		s.log.ErrorContext(r.Context(), "request failed", "request-id", r.id, "method", r.Method, "route", r.path, "err", err)
 		e = &todo.Error{Kind: todo.OutOfSpace, Message: "The server has no space left. Nothing was changed."}
@@ -133,6 +136,10 @@ func (s *Server) fail(r *request, err error) {
 		r.header.Set("Cache-Control", "no-store")
 	}
 	r.answer(f.status, r.appendError(r.out[:0], f, e.Message))
+}
+
+func unavailable() *todo.Error {
+	return &todo.Error{Kind: todo.Unavailable, Message: "The service is not available. Try the request again after a delay."}
 }
 
 // appendError writes the body of an error (semantics §2).

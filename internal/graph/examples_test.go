@@ -120,6 +120,10 @@ type example struct {
 // where the server does not make them up.
 func TestExamples(t *testing.T) {
 	t.Parallel()
+	testExamples(t)
+}
+
+func testExamples(t *testing.T) {
 	types := loadModel(t)
 	examples := specLines[example](t, "examples.jsonl")
 	var counts tally

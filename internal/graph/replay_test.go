@@ -111,7 +111,7 @@ func newWorldIn(t *testing.T, dir, profile string, user duly.User) *world {
 	t.Helper()
 	clock := new(atomic.Int64)
 	begin := time.Date(2026, time.September, 24, 12, 0, 0, 0, time.UTC)
-	server, err := duly.New(t.Context(), duly.Config{DataDir: dir, Profile: profile, WebhookAllow: allowReceiver(), Now: func() time.Time {
+	server, err := duly.New(t.Context(), duly.Config{DataDir: dir, Database: database(t), Profile: profile, WebhookAllow: allowReceiver(), Now: func() time.Time {
 		return begin.Add(time.Duration(clock.Add(1)) * time.Millisecond)
 	}})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,6 +48,18 @@ import (
 // that the answer brings, in the order in which they come.
 func TestScript(t *testing.T) {
 	t.Parallel()
+	testScript(t)
+}
+
+// resolving is held by conversations that look up names: the resolver joins
+// lookups of one name, which tests on clocks of their own may not share.
+var resolving sync.Mutex
+
+func testScript(t *testing.T) {
+	// This makes the resolver, outside of such a clock.
+	if _, err := net.DefaultResolver.LookupHost(t.Context(), "localhost"); err != nil {
+		t.Fatal(err)
+	}
 	files, err := filepath.Glob("testdata/script/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no conversations: %v", err)
@@ -53,8 +67,13 @@ func TestScript(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
+			dsn := database(t)
 			receiver() // outside of the test's own clock
-			synctest.Test(t, func(t *testing.T) { play(t, file) })
+			if strings.HasPrefix(filepath.Base(file), "subscription_") {
+				resolving.Lock()
+				defer resolving.Unlock()
+			}
+			synctest.Test(t, func(t *testing.T) { play(t, file, dsn) })
 		})
 	}
 }
@@ -71,14 +90,14 @@ type player struct {
 
 type variable struct{ name, value string }
 
-func play(t *testing.T, file string) {
+func play(t *testing.T, file, dsn string) {
 	archive, err := txtar.ParseFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &player{t: t, tokens: map[string]string{}}
 	profile := regexp.MustCompile(`(?m)^Profile: (\w+)$`).FindSubmatch(archive.Comment)
-	c := duly.Config{}
+	c := duly.Config{Database: dsn}
 	if profile != nil {
 		c.Profile = string(profile[1])
 	}

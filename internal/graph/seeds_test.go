@@ -128,6 +128,10 @@ func pages() []page {
 // TestSeedPages sends the examples of these pages as they stand there.
 func TestSeedPages(t *testing.T) {
 	t.Parallel()
+	testSeedPages(t)
+}
+
+func testSeedPages(t *testing.T) {
 	for _, p := range pages() {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()

@@ -87,7 +87,7 @@ func (db *DB) AddApp(ctx context.Context, a App) error {
 
 // App returns the application with a client id, or todo.ErrNotFound.
 func (db *DB) App(ctx context.Context, id string) (a App, err error) {
-	err = db.View(ctx, "", func(tx *Tx) error { a, err = tx.App(id); return err })
+	err = db.lookup(ctx, "", func(tx *Tx) (err error) { a, err = tx.App(id); return err })
 	return a, err
 }
 
@@ -103,7 +103,8 @@ func (tx *Tx) App(id string) (a App, err error) {
 
 // Apps returns all applications, of which there are [MaxApps] at most, by name.
 func (db *DB) Apps(ctx context.Context) (apps []App, err error) {
-	err = db.View(ctx, "", func(tx *Tx) error {
+	err = db.lookup(ctx, "", func(tx *Tx) error {
+		apps = apps[:0]
 		return tx.conn.query(`SELECT `+appColumns+` FROM apps ORDER BY name, app_id`, func(r *row) error {
 			a, err := scanApp(r)
 			apps = append(apps, a)
@@ -134,7 +135,8 @@ const credentialColumns = `credential_id, hash, hint, certificate, x5t, x5t_s256
 
 // Credentials returns the credentials of an application that have not expired.
 func (db *DB) Credentials(ctx context.Context, app string) (out []Credential, err error) {
-	err = db.View(ctx, "", func(tx *Tx) error {
+	err = db.lookup(ctx, "", func(tx *Tx) error {
+		out = out[:0]
 		return tx.conn.query(`SELECT `+credentialColumns+` FROM app_credentials WHERE app_id = ? AND expires > ? ORDER BY created, credential_id`,
 			func(r *row) error {
 				out = append(out, Credential{
@@ -182,6 +184,7 @@ func (db *DB) AddCredential(ctx context.Context, app string, c Credential, keep 
 // the first time.
 func (db *DB) UseAssertion(ctx context.Context, app, jti string, expires time.Time) (first bool, err error) {
 	err = db.Update(ctx, As{}, func(tx *Tx) error {
+		first = false
 		err := tx.conn.exec(`DELETE FROM assertions WHERE app_id = ? AND expires < ?`, text(app), integer(tx.now.UnixMicro()))
 		if err != nil {
 			return err

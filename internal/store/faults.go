@@ -9,7 +9,7 @@ import (
 	"zombiezen.com/go/sqlite"
 )
 
-// ErrFull answers for a write that the disk has no space for. Nothing of it is
+// ErrFull answers for a write that the disk of the database has no space for. Nothing of it is
 // kept, and the next one is tried anew.
 var ErrFull = errors.New("no space is left for the database: free some on its disk")
 
@@ -56,8 +56,8 @@ func failure(err error) sqlite.ResultCode {
 	return code
 }
 
-// Ready says why the database cannot serve, if so: it tries a read and a write
-// that changes nothing. The error is [ErrDamaged] from the first damage that any
+// Ready says why the database cannot serve, if so: it tries a read and, on SQLite,
+// a write that changes nothing. The error is [ErrDamaged] from the first damage that any
 // transaction has met until the database is opened anew, and [ErrFull] for some
 // seconds after a write was refused.
 func (db *DB) Ready(ctx context.Context) error { return db.engine.ready(ctx) }
@@ -69,13 +69,14 @@ func (e *sqliteEngine) ready(ctx context.Context) error {
 	if at := e.full.Load(); at != 0 && time.Since(time.Unix(0, at)) < fullFor {
 		return ErrFull
 	}
-	err := e.view(ctx, func(c *conn) error {
-		return c.exec(`SELECT user_id FROM users LIMIT 1`)
+	err := e.view(ctx, true, func(s session) error {
+		return s.exec(`SELECT user_id FROM users LIMIT 1`)
 	})
 	if err != nil {
 		return fmt.Errorf("reading: %w", err)
 	}
-	err = e.update(ctx, func(c *conn) error {
+	err = e.update(ctx, As{}, func(s session) error {
+		c := s.(*conn)
 		version, err := schemaVersion(c)
 		if err != nil {
 			return err
@@ -92,7 +93,7 @@ func (e *sqliteEngine) ready(ctx context.Context) error {
 // goroutines at once.
 type Meter struct {
 	Waited    func(time.Duration)                  // a write, until its transaction began
-	Committed func(writes int, took time.Duration) // a commit of so many writes, from its COMMIT to the disk
+	Committed func(writes int, took time.Duration) // a commit of so many writes, from its COMMIT to the disk, or to the answer of PostgreSQL
 	Read      func(time.Duration)                  // a read, with its wait for a connection
 }
 
@@ -113,7 +114,7 @@ type Sizes struct {
 
 // Sizes counts. It reads one row for each user.
 func (db *DB) Sizes(ctx context.Context) (s Sizes, err error) {
-	err = db.View(ctx, "", func(tx *Tx) error {
+	err = db.lookup(ctx, "", func(tx *Tx) error {
 		return tx.conn.query(`SELECT COUNT(*), COALESCE(SUM(version), 0), COALESCE(SUM(version - log_floor), 0) FROM users`, func(r *row) error {
 			s = Sizes{Users: r.int(), Changes: r.int(), Log: r.int()}
 			return nil

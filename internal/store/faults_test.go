@@ -22,7 +22,7 @@ const pageSize = 4096
 // them is kept, what was answered stays, and all goes on with new space.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	eachStore(t, func(t *testing.T, db *store.DB) {
+	eachSQLite(t, func(t *testing.T, db *store.DB) {
 		as, list := addUser(t, db, "adele")
 		if err := store.LimitPages(t.Context(), db, 1); err != nil { // the least is what it has already
 			t.Fatal(err)

@@ -3,6 +3,7 @@ package store
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/duly-todo/duly/internal/odata"
 )
@@ -21,7 +22,7 @@ type clause struct {
 
 // compileFilter splits a filter into a condition for WHERE and the rest of it,
 // nil when nothing is left.
-func compileFilter(e odata.Expr) (where clause, rest odata.Expr) {
+func compileFilter(d *dialect, e odata.Expr) (where clause, rest odata.Expr) {
 	if e == nil {
 		return clause{sql: "TRUE"}, nil
 	}
@@ -30,7 +31,7 @@ func compileFilter(e odata.Expr) (where clause, rest odata.Expr) {
 	have := cost{}
 	for _, term := range conjuncts(e) {
 		add := costOf(term)
-		c, ok := (compiler{}).condition(term)
+		c, ok := (compiler{d: d}).condition(term)
 		if ok && (have.plus(add).isLow() || wantsOpen(term)) { // an index answers the latter
 			compiled, have = append(compiled, c), have.plus(add)
 		} else {
@@ -128,8 +129,11 @@ func joinClauses(terms []clause, by, none string) (c clause) {
 	return c
 }
 
-// A compiler knows which table the variables of lambdas stand for.
-type compiler map[string]string // variable to the path of the collection
+// A compiler knows which collection the variables of lambdas stand for.
+type compiler struct {
+	d    *dialect
+	vars map[string]string // variable to path of the collection
+}
 
 // condition compiles an expression of type Bool; ok is false where SQL cannot
 // tell.
@@ -193,7 +197,7 @@ func (c compiler) all(terms []odata.Expr, by string) (clause, bool) {
 // column is the SQL of a property; text is folded, as Eval folds it.
 func (c compiler) column(p odata.Prop) (sql string, ok bool) {
 	t := theTables()
-	switch c[p.Var] {
+	switch c.vars[p.Var] {
 	case "":
 		sql = columnOf(t.tasks, p.Path)
 	case "checklistItems":
@@ -214,7 +218,7 @@ func (c compiler) column(p odata.Prop) (sql string, ok bool) {
 		if p.Of.Type == odata.DateText {
 			return "", false // compared as text, which is not how it is stored
 		}
-		sql = "fold(" + sql + ")"
+		return c.d.fold(sql)
 	}
 	return sql, true
 }
@@ -291,17 +295,14 @@ func (c compiler) call(e odata.Call) (clause, bool) {
 	if part == "" {
 		return clause{sql: column + " IS NOT NULL"}, true
 	}
-	n := strconv.Itoa(len([]rune(part)))
-	sql := ""
-	switch e.Fn {
-	case odata.FuncContains:
-		sql = "instr(" + column + ", ?) > 0"
-	case odata.FuncStartsWith:
-		sql = "substr(" + column + ", 1, " + n + ") = ?"
-	default:
-		sql = "substr(" + column + ", -" + n + ") = ?"
+	compare := map[odata.Func]func(string, int) string{
+		odata.FuncContains: c.d.contains, odata.FuncStartsWith: c.d.startsWith, odata.FuncEndsWith: c.d.endsWith,
+	}[e.Fn]
+	sql := compare(column, utf8.RuneCountInString(part))
+	if prop.Of.Nullable {
+		sql = column + " IS NOT NULL AND " + sql
 	}
-	return clause{column + " IS NOT NULL AND " + sql, []value{text(part)}}, true
+	return clause{sql, []value{text(part)}}, true
 }
 
 // lambda compiles any and all over a collection of the task.
@@ -309,10 +310,10 @@ func (c compiler) lambda(e odata.Lambda) (clause, bool) {
 	const ofTask = "%.user_id = t.user_id AND %.list_id = t.list_id AND %.task_id = t.task_id"
 	from, key := "", ""
 	switch {
-	case e.From != "" || len(c) > 0: // as many rows as the product of both
+	case e.From != "" || len(c.vars) > 0: // as many rows as the product of both
 		return clause{}, false
 	case e.Path == "categories":
-		from, key = "json_each(coalesce(t.categories, '[]')) v", "TRUE"
+		from, key = c.d.categories, "TRUE"
 	case e.Path == "checklistItems":
 		from, key = "checklist_items s", strings.ReplaceAll(ofTask, "%", "s")
 	case e.Path == "linkedResources":
@@ -324,7 +325,7 @@ func (c compiler) lambda(e odata.Lambda) (clause, bool) {
 	default:
 		return clause{}, false
 	}
-	for _, path := range c {
+	for _, path := range c.vars {
 		if path == e.Path {
 			return clause{}, false // the alias is taken
 		}
@@ -333,10 +334,10 @@ func (c compiler) lambda(e odata.Lambda) (clause, bool) {
 	if e.Body == nil {
 		return clause{sql: exists + ")"}, true
 	}
-	inner := compiler{e.Var: e.Path}
-	for v, path := range c {
+	inner := compiler{d: c.d, vars: map[string]string{e.Var: e.Path}}
+	for v, path := range c.vars {
 		if v != e.Var {
-			inner[v] = path
+			inner.vars[v] = path
 		}
 	}
 	body, ok := inner.condition(e.Body)

@@ -234,7 +234,12 @@ func (tx *Tx) DeviceByUserCode(code string) (DeviceCode, error) {
 	return tx.deviceCode("user_code", code)
 }
 
+// deviceCode locks the codes, which are of no mailbox, for as long as the
+// transaction of who reads one in order to write it.
 func (tx *Tx) deviceCode(column, value string) (d DeviceCode, err error) {
+	if err := tx.conn.lockCommon(); err != nil {
+		return d, err
+	}
 	err = tx.conn.query(`SELECT `+deviceColumns+` FROM device_codes WHERE `+column+` = ?`, func(r *row) error {
 		d = DeviceCode{
 			Hash: r.text(), UserCode: r.text(), App: r.text(), Scopes: r.text(), State: DeviceState(r.int()), User: r.text(),

@@ -48,7 +48,7 @@ func (tx *Tx) SetPassword(hash string) error {
 
 // AnyPassword says whether anybody can sign in.
 func (db *DB) AnyPassword(ctx context.Context) (any bool, err error) {
-	err = db.View(ctx, "", func(tx *Tx) error {
+	err = db.lookup(ctx, "", func(tx *Tx) error {
 		return tx.conn.query(`SELECT 1 FROM passwords LIMIT 1`, func(*row) error { any = true; return nil })
 	})
 	return any, err

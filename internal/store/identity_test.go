@@ -76,8 +76,17 @@ func TestOldestFamilyGoes(t *testing.T) {
 // What one user was given, another does not reach, and it ends in its time.
 func TestIdentityIsApart(t *testing.T) {
 	t.Parallel()
+	for name, dsn := range eachDSN(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testIdentityIsApart(t, dsn())
+		})
+	}
+}
+
+func testIdentityIsApart(t *testing.T, dsn string) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	db, err := store.Open(t.Context(), store.Memory, func() time.Time { return now })
+	db, err := store.Open(t.Context(), dsn, func() time.Time { return now })
 	if err != nil {
 		t.Fatal(err)
 	}

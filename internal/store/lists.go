@@ -95,8 +95,7 @@ func (tx *Tx) DeleteList(l todo.TaskList) error {
 	if _, err := tx.logChange(ListChange, Deleted, l.ID, l.ID, l.Born); err != nil {
 		return err
 	}
-	err := tx.conn.exec(`DELETE FROM search WHERE rowid IN (SELECT search_id FROM tasks WHERE user_id = ? AND list_id = ?)`, text(tx.as.User), text(l.ID))
-	if err != nil {
+	if err := tx.dialect().search.removeList(tx, l.ID); err != nil {
 		return err
 	}
 	return tx.conn.exec(`DELETE FROM lists WHERE user_id = ? AND list_id = ?`, text(tx.as.User), text(l.ID))

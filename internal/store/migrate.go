@@ -3,19 +3,39 @@ package store
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 )
 
-//go:embed migrations/*.sql
+//go:embed migrations
 var migrations embed.FS
+
+// migrationNames are the migrations in their order.
+func migrationNames() ([]string, error) { return fs.Glob(migrations, "migrations/*.sql") }
+
+// migration is the text of a migration: the one below the folder of the engine
+// where there is one, else the one for all.
+func migration(name, engine string) (string, error) {
+	b, err := fs.ReadFile(migrations, path.Join("migrations", engine, path.Base(name)))
+	if errors.Is(err, fs.ErrNotExist) {
+		b, err = fs.ReadFile(migrations, name)
+	}
+	return string(b), err
+}
+
+// errNewerSchema refuses a database that is newer than this program.
+func errNewerSchema(version, known int) error {
+	return fmt.Errorf("its schema has version %d and this program knows %d: use a newer duly", version, known)
+}
 
 // migrate brings the schema up to date: every migration whose number is above
 // the database's version, in their order, in one transaction. A database that
 // is newer than this program is refused.
 func migrate(ctx context.Context, c *conn) error {
-	names, err := fs.Glob(migrations, "migrations/*.sql")
+	names, err := migrationNames()
 	if err != nil {
 		return err
 	}
@@ -37,17 +57,17 @@ func migrateFrom(ctx context.Context, c *conn, names []string) error {
 		return err
 	}
 	if version > len(names) {
-		return fmt.Errorf("its schema has version %d and this program knows %d: use a newer duly", version, len(names))
+		return errNewerSchema(version, len(names))
 	}
 	for _, name := range names[version:] {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		sql, err := fs.ReadFile(migrations, name)
+		sql, err := migration(name, "sqlite")
 		if err != nil {
 			return err
 		}
-		if err := c.script(string(sql)); err != nil {
+		if err := c.script(sql); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}

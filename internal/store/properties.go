@@ -197,7 +197,7 @@ func taskProperties(t *tables) []property[todo.Task] {
 		{path: "status", Property: enumeration("taskStatus", "notStarted", "inProgress", "completed", "waitingOnOthers", "deferred"), column: "t.status", value: func(t *todo.Task) odata.Value { return odata.EnumValue(int(t.Status)) }},
 		{path: "importance", Property: enumeration("importance", "low", "normal", "high"), column: "t.importance", value: func(t *todo.Task) odata.Value { return odata.EnumValue(int(t.Importance)) }},
 		{path: "isReminderOn", Property: scalar(odata.Bool), column: "t.reminder_on", value: func(t *todo.Task) odata.Value { return odata.BoolValue(t.ReminderOn) }},
-		{path: "hasAttachments", Property: scalar(odata.Bool), column: "(t.attachment_count > 0)", value: func(t *todo.Task) odata.Value { return odata.BoolValue(t.HasAttachments) }},
+		{path: "hasAttachments", Property: scalar(odata.Bool), column: "CASE WHEN t.attachment_count > 0 THEN 1 ELSE 0 END", value: func(t *todo.Task) odata.Value { return odata.BoolValue(t.HasAttachments) }},
 		{path: "createdDateTime", Property: scalar(odata.Instant), column: "t.created", value: func(t *todo.Task) odata.Value { return odata.InstantValue(t.Created) }},
 		{path: "lastModifiedDateTime", Property: scalar(odata.Instant), column: "t.modified", value: func(t *todo.Task) odata.Value { return odata.InstantValue(t.Modified) }},
 		{path: "bodyLastModifiedDateTime", Property: scalar(odata.Instant), column: "t.modified", value: func(t *todo.Task) odata.Value { return odata.InstantValue(t.Modified) }},

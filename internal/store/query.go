@@ -32,16 +32,14 @@ const chunk = 500
 // QueryTasks returns the tasks that q asks for, with their children. The error is
 // todo.ErrNotFound where the list is gone.
 func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
-	if q.List != "" {
-		if _, err := tx.List(q.List); err != nil {
-			return nil, err
-		}
-	}
-	where, rest := compileFilter(q.Filter)
-	order := newTaskOrder(q.OrderBy)
+	where, rest := compileFilter(tx.dialect(), q.Filter)
+	order := newTaskOrder(tx.dialect(), q.OrderBy)
 	order.ranked = q.Search != nil && len(q.OrderBy) == 0
 	if rest == nil {
 		rows, err := tx.queryRows(q, where, order, q.After, q.Limit, q.Skip)
+		if err == nil && len(rows) == 0 {
+			err = tx.checkList(q.List)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -51,6 +49,9 @@ func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
 	after, skip := q.After, q.Skip
 	for seen := 0; ; {
 		rows, err := tx.queryRows(q, where, order, after, chunk, seen)
+		if err == nil && len(rows) == 0 {
+			err = tx.checkList(q.List)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -120,7 +121,7 @@ func (tx *Tx) MatchesList(e odata.Expr, l *todo.TaskList) (bool, error) {
 
 // CountTasks counts the tasks that a query selects, on all its pages.
 func (tx *Tx) CountTasks(q TaskQuery) (n int, err error) {
-	where, rest := compileFilter(q.Filter)
+	where, rest := compileFilter(tx.dialect(), q.Filter)
 	if rest != nil { // in the order of the key, which needs no sorting
 		q.OrderBy, q.After, q.Skip, q.Limit = []odata.Order{{Path: "createdDateTime"}}, nil, 0, chunk
 		for {
@@ -131,15 +132,23 @@ func (tx *Tx) CountTasks(q TaskQuery) (n int, err error) {
 			q.After = CursorOf(&tasks[chunk-1], q.OrderBy)
 		}
 	}
-	if q.List != "" {
-		if _, err := tx.List(q.List); err != nil {
-			return 0, err
-		}
-	}
 	from, args := tx.from(q)
 	err = tx.conn.query(`SELECT count(*) FROM `+from+` AND `+where.sql,
 		func(r *row) error { n = int(r.int()); return nil }, append(args, where.args...)...)
+	if err == nil && n == 0 {
+		err = tx.checkList(q.List)
+	}
 	return n, err
+}
+
+// checkList returns todo.ErrNotFound for a list that is gone. It is asked where
+// nothing was found: what was found is in a list that exists.
+func (tx *Tx) checkList(list string) error {
+	if list == "" {
+		return nil
+	}
+	_, err := tx.List(list)
+	return err
 }
 
 // from is what a query reads, with the conditions that keep it in the mailbox,
@@ -148,10 +157,9 @@ func (tx *Tx) from(q TaskQuery) (sql string, args []value) {
 	sql = `tasks t WHERE `
 	switch {
 	case q.List != "" && q.Search == nil && wantsOpen(q.Filter):
-		sql = `tasks t INDEXED BY tasks_open WHERE ` // which the planner, without statistics, would not take
+		sql = `tasks t` + tx.dialect().openHint + ` WHERE `
 	case q.Search != nil:
-		sql = `search f JOIN tasks t ON t.user_id = f.user_id AND t.list_id = f.list_id AND t.task_id = f.task_id WHERE search MATCH ? AND `
-		args = append(args, text(tx.matchExpression(q.Search)))
+		sql, args = tx.dialect().search.from(tx, q.Search)
 	}
 	sql, args = sql+`t.user_id = ?`, append(args, text(tx.as.User))
 	if q.List != "" {
@@ -199,15 +207,7 @@ func (tx *Tx) loadChildren(q TaskQuery, order taskOrder, rows []taskRow) ([]todo
 		}
 		return tx.withChildren(q.List, rows)
 	}
-	tasks := make([]todo.Task, 0, len(rows))
-	for _, r := range rows {
-		one, err := tx.withChildren(r.ListID, []taskRow{r})
-		if err != nil {
-			return nil, err
-		}
-		tasks = append(tasks, one...)
-	}
-	return tasks, nil
+	return tx.eachWithChildren(rows)
 }
 
 // A taskOrder is the order of a query: its keys, and at the end the id, which
@@ -217,6 +217,7 @@ type taskOrder struct {
 	keys        []orderKey
 	oldestFirst bool // by id
 	ranked      bool // by how well a search fits: a word of the title counts most
+	d           *dialect
 }
 
 type orderKey struct {
@@ -226,7 +227,8 @@ type orderKey struct {
 	nullable bool
 }
 
-func newTaskOrder(orderBy []odata.Order) (o taskOrder) {
+func newTaskOrder(d *dialect, orderBy []odata.Order) (o taskOrder) {
+	o.d = d
 	properties := theTables().tasks
 	for _, key := range orderBy {
 		if key.Path == "createdDateTime" || key.Path == "id" {
@@ -238,7 +240,11 @@ func newTaskOrder(orderBy []odata.Order) (o taskOrder) {
 			continue // the same for all tasks
 		}
 		if key.Of.Type == odata.String {
-			column = "fold(" + column + ")"
+			folded, ok := d.fold(column)
+			if !ok {
+				panic("store: " + d.name + " cannot order by " + key.Path)
+			}
+			column = folded
 		}
 		o.keys = append(o.keys, orderKey{key.Path, column, key.Desc, key.Of.Nullable})
 	}
@@ -250,7 +256,7 @@ func newTaskOrder(orderBy []odata.Order) (o taskOrder) {
 func (o taskOrder) sql() string {
 	var b strings.Builder
 	if o.ranked {
-		b.WriteString("bm25(search, 0, 10, 2, 4, 4), ")
+		b.WriteString(o.d.search.rank() + ", ")
 	}
 	for _, k := range o.keys {
 		b.WriteString(k.column)
@@ -272,7 +278,9 @@ func (o taskOrder) sql() string {
 }
 
 // CursorOf is the place of a task in an order.
-func CursorOf(t *todo.Task, orderBy []odata.Order) *Cursor { return newTaskOrder(orderBy).cursor(t) }
+func CursorOf(t *todo.Task, orderBy []odata.Order) *Cursor {
+	return newTaskOrder(sqliteDialect(), orderBy).cursor(t) // the same in every dialect
+}
 
 func (o taskOrder) cursor(t *todo.Task) *Cursor {
 	c := &Cursor{ID: t.ID}

@@ -31,19 +31,37 @@ func textsOf(t *todo.Task) searchTexts {
 	return s
 }
 
+// A searchIndex keeps the words of tasks and finds tasks by them.
+type searchIndex interface {
+	// add writes the words of a new task, and gives the number of their row.
+	add(tx *Tx, t *todo.Task) (int64, error)
+	// change writes the words of a task again, where they have changed.
+	change(tx *Tx, old, t *todo.Task) error
+	// remove forgets a task, whose row has the number id.
+	remove(tx *Tx, list, task string, id int64) error
+	// removeList forgets the tasks of a list, which are still there.
+	removeList(tx *Tx, list string) error
+	// from is what a search reads, up to its condition: the tasks t of the mailbox
+	// that it finds.
+	from(tx *Tx, s odata.Search) (sql string, args []value)
+	// rank is the order in which the best come first.
+	rank() string
+}
+
+// ftsIndex is SQLite's.
+type ftsIndex struct{}
+
 // owner is the user as one word of the index.
 func (tx *Tx) owner() string { return strings.ReplaceAll(tx.as.User, "-", "") }
 
-// index writes the words of a new task and returns the number of their row.
-func (tx *Tx) index(t *todo.Task) (int64, error) {
+func (ftsIndex) add(tx *Tx, t *todo.Task) (int64, error) {
 	s := textsOf(t)
 	err := tx.conn.exec(`INSERT INTO search (owner, title, body, steps, links, user_id, list_id, task_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		text(tx.owner()), text(s.title), text(s.body), text(s.steps), text(s.links), text(tx.as.User), text(t.ListID), text(t.ID))
-	return tx.conn.lastRow(), err
+	return tx.conn.(*conn).lastRow(), err
 }
 
-// reindex writes the words of a task again, where they have changed.
-func (tx *Tx) reindex(old, t *todo.Task) error {
+func (ftsIndex) change(tx *Tx, old, t *todo.Task) error {
 	was, is := textsOf(old), textsOf(t)
 	if was == is {
 		return nil
@@ -52,6 +70,21 @@ func (tx *Tx) reindex(old, t *todo.Task) error {
 		WHERE rowid = (SELECT search_id FROM tasks WHERE user_id = ? AND list_id = ? AND task_id = ?)`,
 		text(is.title), text(is.body), text(is.steps), text(is.links), text(tx.as.User), text(t.ListID), text(t.ID))
 }
+
+func (ftsIndex) remove(tx *Tx, _, _ string, id int64) error {
+	return tx.conn.exec(`DELETE FROM search WHERE rowid = ?`, integer(id))
+}
+
+func (ftsIndex) removeList(tx *Tx, list string) error {
+	return tx.conn.exec(`DELETE FROM search WHERE rowid IN (SELECT search_id FROM tasks WHERE user_id = ? AND list_id = ?)`, text(tx.as.User), text(list))
+}
+
+func (ftsIndex) from(tx *Tx, s odata.Search) (sql string, args []value) {
+	return `search f JOIN tasks t ON t.user_id = f.user_id AND t.list_id = f.list_id AND t.task_id = f.task_id WHERE search MATCH ? AND `,
+		[]value{text(tx.matchExpression(s))}
+}
+
+func (ftsIndex) rank() string { return "bm25(search, 0, 10, 2, 4, 4)" }
 
 // matchExpression is a search in the language of the index, within the mailbox.
 // Words are quoted, so that nothing in them is taken for that language; a word

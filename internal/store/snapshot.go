@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"zombiezen.com/go/sqlite"
 )
@@ -113,7 +112,7 @@ func QuickCheck(ctx context.Context, path string) (err error) {
 
 // KnownSchema is the version of the schema that this program writes.
 func KnownSchema() int {
-	names, err := fs.Glob(migrations, "migrations/*.sql")
+	names, err := migrationNames()
 	if err != nil {
 		panic(err) // the pattern is a constant
 	}

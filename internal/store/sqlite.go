@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -47,7 +46,7 @@ type sqliteEngine struct {
 // A job is a transaction that waits for the writer.
 type job struct {
 	ctx  context.Context
-	fn   func(*conn) error
+	fn   func(session) error
 	err  error
 	done chan struct{}
 }
@@ -101,7 +100,7 @@ func (e *sqliteEngine) close() error {
 // submit hands a job to the writer and waits until it is durable or has failed.
 // A caller whose ctx ends while the queue is full leaves; once the job is in
 // the queue its outcome is waited for, because it may be on disk already.
-func (e *sqliteEngine) submit(ctx context.Context, fn func(*conn) error) error {
+func (e *sqliteEngine) submit(ctx context.Context, fn func(session) error) error {
 	j := &job{ctx: ctx, fn: fn, done: make(chan struct{})}
 	e.mu.RLock()
 	if e.closed {
@@ -119,7 +118,7 @@ func (e *sqliteEngine) submit(ctx context.Context, fn func(*conn) error) error {
 	return e.judge(j.err)
 }
 
-func (e *sqliteEngine) update(ctx context.Context, fn func(*conn) error) error {
+func (e *sqliteEngine) update(ctx context.Context, _ As, fn func(session) error) error {
 	err := e.submit(ctx, fn)
 	if err == nil && e.full.Load() != 0 {
 		e.full.Store(0)
@@ -127,7 +126,9 @@ func (e *sqliteEngine) update(ctx context.Context, fn func(*conn) error) error {
 	return err
 }
 
-func (e *sqliteEngine) view(ctx context.Context, fn func(*conn) error) error {
+func (e *sqliteEngine) dialect() *dialect { return sqliteDialect() }
+
+func (e *sqliteEngine) view(ctx context.Context, _ bool, fn func(session) error) error {
 	if e.readers == nil {
 		return e.submit(ctx, fn)
 	}
@@ -226,17 +227,6 @@ func runJob(c *conn, j *job) error {
 	return err
 }
 
-// protect runs fn and turns a panic into an error, so that one bad request
-// takes neither the writer nor a reader with it.
-func protect(c *conn, fn func(*conn) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return fn(c)
-}
-
 // conn is one connection. Its statements are prepared once and kept.
 type conn struct{ c *sqlite.Conn }
 
@@ -298,7 +288,7 @@ func micros(t time.Time) value {
 
 // row reads the columns of a result from left to right.
 type row struct {
-	stmt *sqlite.Stmt
+	stmt columns
 	next int
 }
 
@@ -323,7 +313,7 @@ func (r *row) time() time.Time {
 
 // null says whether the next column is null, and passes over it if so.
 func (r *row) null() bool {
-	if r.stmt.ColumnType(r.next) != sqlite.TypeNull {
+	if !r.stmt.ColumnIsNull(r.next) {
 		return false
 	}
 	r.next++
@@ -360,6 +350,19 @@ func (c *conn) query(q string, each func(*row) error, args ...value) error {
 		}
 	}
 }
+
+func (c *conn) queryAll(statements []statement) error {
+	for _, s := range statements {
+		if err := c.query(s.q, s.each, s.args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *conn) lockCommon() error { return nil } // there is one writer
+
+func (c *conn) nextVersion(as As, _ time.Time) (int64, error) { return takeVersion(c, as.User) }
 
 // lastRow is the number of the row that was inserted last.
 func (c *conn) lastRow() int64 { return c.c.LastInsertRowID() }

@@ -35,6 +35,7 @@ func (db *DB) AppStanding(ctx context.Context, id string) (Standing, error) {
 
 func (db *DB) standing(ctx context.Context, id, q string, missing error) (s Standing, err error) {
 	err = db.View(ctx, id, func(tx *Tx) error {
+		s = Standing{}
 		found := false
 		err := tx.conn.query(q, func(r *row) error { s.TokensFrom, s.Disabled, found = r.time(), r.int() != 0, true; return nil }, text(id))
 		if err == nil && !found {
@@ -137,7 +138,7 @@ func (tx *Tx) Revoked(jti, family string) (revoked bool, err error) {
 // revise notes that the standing of a user or an application has changed.
 func (tx *Tx) revise(id string) error {
 	version := int64(0)
-	err := tx.conn.query(`UPDATE revision_counter SET version = version + 1 WHERE only = 1 RETURNING version`, func(r *row) error { version = r.int(); return nil })
+	err := tx.conn.query(`UPDATE revision_counter SET version = version + 1 WHERE one = 1 RETURNING version`, func(r *row) error { version = r.int(); return nil })
 	if err == nil {
 		err = tx.conn.exec(`INSERT INTO revisions (version, owner_id) VALUES (?, ?)`, integer(version), text(id))
 	}
@@ -158,7 +159,8 @@ func (db *DB) OnRevision(fn func(ids ...string)) { db.onRevision = fn }
 // that cannot be told, as of a negative one.
 func (db *DB) Revisions(ctx context.Context, last int64) (version int64, ids []string, all bool, err error) {
 	err = db.View(ctx, "", func(tx *Tx) error {
-		err := tx.conn.query(`SELECT version FROM revision_counter WHERE only = 1`, func(r *row) error { version = r.int(); return nil })
+		ids = ids[:0]
+		err := tx.conn.query(`SELECT version FROM revision_counter WHERE one = 1`, func(r *row) error { version = r.int(); return nil })
 		if err != nil || version == last {
 			return err
 		}

@@ -21,7 +21,7 @@ import (
 
 // DB is an open database. Its methods may be called from many goroutines.
 type DB struct {
-	engine *sqliteEngine
+	engine engine
 	now    func() time.Time
 	ids    atomic.Uint32 // counts the ids made, to keep those of one microsecond in order
 
@@ -35,12 +35,17 @@ type DB struct {
 // Memory is the name of a database that lives as long as its DB.
 const Memory = ":memory:"
 
-// Open opens the SQLite database in the file path, or in memory for [Memory],
-// and brings its schema up to date. now tells the time of every transaction.
-func Open(ctx context.Context, path string, now func() time.Time) (*DB, error) {
-	engine, err := openSQLite(ctx, path)
+// Open opens a database and brings its schema up to date: the SQLite database in
+// the file dsn or "sqlite:" and a file, the one in memory for [Memory], or that of
+// PostgreSQL at "postgres://…". now tells the time of every transaction. The error
+// is [ErrUnavailable] where there is no database to open; it holds no password.
+func Open(ctx context.Context, dsn string, now func() time.Time) (*DB, error) {
+	if err := CheckDSN(dsn); err != nil {
+		return nil, err
+	}
+	engine, err := openEngine(ctx, dsn)
 	if err != nil {
-		return nil, fmt.Errorf("opening the database %s: %w", path, err)
+		return nil, fmt.Errorf("opening the database %s: %w", withoutPassword(dsn), err)
 	}
 	return &DB{engine: engine, now: now}, nil
 }
@@ -59,31 +64,45 @@ var ErrClosed = errors.New("the database is closed")
 
 // Update runs fn in a transaction on the mailbox of as.User, and commits if fn
 // returns nil. An answer without error means that the writes are on disk.
-// Updates run one after the other, so fn may read, decide and write. It must
-// not start another transaction, nor do slow work.
+// Updates of a mailbox run one after the other, so fn may read, decide and write.
+// It must not start another transaction, nor do slow work, and it may run more
+// than once: what it sets outside of itself, it sets anew each time.
+//
+// The error is [ErrUnavailable] when the database did not take the write, and
+// [ErrUncertain] when nobody knows whether it did.
 func (db *DB) Update(ctx context.Context, as As, fn func(*Tx) error) error {
-	tx := &Tx{ctx: ctx, db: db, as: as, work: odata.NewBudget()}
+	var committed *Tx
 	start := time.Now()
-	err := db.engine.update(ctx, func(c *conn) error {
+	err := db.engine.update(ctx, as, func(c session) error {
 		if db.meter != nil {
 			db.meter.Waited(time.Since(start))
 		}
-		tx.conn, tx.now = c, db.time()
-		return fn(tx)
+		committed = &Tx{ctx: ctx, db: db, conn: c, as: as, now: db.time(), work: odata.NewBudget()} // a new one for each run
+		return fn(committed)
 	})
 	if err == nil {
-		db.tell(tx)
+		db.tell(committed)
 	}
 	return err
 }
 
-// View runs fn on a snapshot of the mailbox of user. fn must not write.
+// View runs fn on a snapshot of the mailbox of user. fn must not write, and may
+// run more than once.
 func (db *DB) View(ctx context.Context, user string, fn func(*Tx) error) error {
+	return db.view(ctx, user, false, fn)
+}
+
+// lookup is a View of one statement.
+func (db *DB) lookup(ctx context.Context, user string, fn func(*Tx) error) error {
+	return db.view(ctx, user, true, fn)
+}
+
+func (db *DB) view(ctx context.Context, user string, lone bool, fn func(*Tx) error) error {
 	if db.meter != nil {
 		start := time.Now()
 		defer func() { db.meter.Read(time.Since(start)) }()
 	}
-	return db.engine.view(ctx, func(c *conn) error {
+	return db.engine.view(ctx, lone, func(c session) error {
 		return fn(&Tx{ctx: ctx, db: db, conn: c, as: As{User: user}, now: db.time(), work: odata.NewBudget()})
 	})
 }
@@ -109,7 +128,7 @@ func (db *DB) time() time.Time {
 type Tx struct {
 	ctx  context.Context // of the caller, whose end stops long reads
 	db   *DB
-	conn *conn
+	conn session
 	as   As
 	now  time.Time
 	work *odata.Budget // for filters that SQL does not tell
@@ -117,6 +136,8 @@ type Tx struct {
 	touched Touched  // what watches are told once it is committed
 	revised []string // whose standing has changed
 }
+
+func (tx *Tx) dialect() *dialect { return tx.db.engine.dialect() }
 
 // Now is the time of the transaction: UTC, to the microsecond.
 func (tx *Tx) Now() time.Time { return tx.now }
@@ -160,9 +181,7 @@ type Change struct {
 // born is the version under which the item was created; 0 for one that is new.
 func (tx *Tx) logChange(kind Kind, op Op, list, item string, born int64) (int64, error) {
 	tx.touched.Log = true
-	version := int64(-1)
-	err := tx.conn.query(`UPDATE users SET version = version + 1 WHERE user_id = ? RETURNING version`,
-		func(r *row) error { version = r.int(); return nil }, text(tx.as.User))
+	version, err := tx.conn.nextVersion(tx.as, tx.now)
 	if err != nil {
 		return 0, err
 	}

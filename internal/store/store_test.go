@@ -15,23 +15,79 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/duly-todo/duly/internal/pgtest"
 	"github.com/duly-todo/duly/internal/store"
 	"github.com/duly-todo/duly/internal/todo"
 )
 
-// eachStore runs a test on a database in memory and on one in a file.
+// eachStore runs a test on a database in memory, on one in a file, and on one of
+// PostgreSQL.
 func eachStore(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	t.Helper()
-	for _, name := range []string{"memory", "file"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			path := store.Memory
-			if name == "file" {
-				path = filepath.Join(t.TempDir(), "duly.db")
-			}
-			test(t, open(t, path))
-		})
+	onFile(t, test)
+	eachDatabase(t, test)
+}
+
+// eachDatabase runs a test on SQLite, in memory, and on PostgreSQL.
+func eachDatabase(t *testing.T, test func(t *testing.T, db *store.DB)) {
+	t.Helper()
+	inMemory(t, test)
+	onPostgres(t, test)
+}
+
+// eachSQLite runs a test on a database in memory and on one in a file.
+func eachSQLite(t *testing.T, test func(t *testing.T, db *store.DB)) {
+	t.Helper()
+	onFile(t, test)
+	inMemory(t, test)
+}
+
+func onFile(t *testing.T, test func(t *testing.T, db *store.DB)) {
+	t.Run("file", func(t *testing.T) {
+		t.Parallel()
+		test(t, open(t, filepath.Join(t.TempDir(), "duly.db")))
+	})
+}
+
+func inMemory(t *testing.T, test func(t *testing.T, db *store.DB)) {
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		test(t, open(t, store.Memory))
+	})
+}
+
+func onPostgres(t *testing.T, test func(t *testing.T, db *store.DB)) {
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		test(t, open(t, postgres(t)))
+	})
+}
+
+// eachDSN names a database in memory and one of PostgreSQL, for tests that open
+// it themselves.
+func eachDSN(t *testing.T) map[string]func() string {
+	return map[string]func() string{"memory": func() string { return store.Memory }, "postgres": func() string { return postgres(t) }}
+}
+
+// fewer is how often something is tried: on PostgreSQL, which takes longer, less.
+func fewer(t *testing.T, times, onPostgres int) int {
+	t.Helper()
+	if strings.HasSuffix(t.Name(), "/postgres") {
+		return onPostgres
 	}
+	return times
+}
+
+// postgres is an empty database of PostgreSQL's, with our schema.
+func postgres(t testing.TB) string {
+	t.Helper()
+	return pgtest.Lend(t, func(dsn string) error {
+		db, err := store.Open(context.Background(), dsn, time.Now)
+		if err != nil {
+			return err
+		}
+		return db.Close()
+	})
 }
 
 func open(t testing.TB, path string) *store.DB {
@@ -308,7 +364,7 @@ func TestConcurrentWrites(t *testing.T) {
 }
 
 // TestRandomHistory applies a random history of aggregate writes to the store
-// and to a plain map, and compares after every step.
+// and to a plain map, and compares after every step; on PostgreSQL after some.
 func TestRandomHistory(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, db *store.DB) {
@@ -316,7 +372,9 @@ func TestRandomHistory(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 7))
 		model := map[string]todo.Task{}
 		rules := todo.LinkRules{}
-		for step := range 400 {
+		const steps = 400
+		every := steps / fewer(t, steps, 20)
+		for step := range steps {
 			update(t, db, as, func(tx *store.Tx) error {
 				ids := make([]string, 0, len(model))
 				for id := range model {
@@ -346,6 +404,9 @@ func TestRandomHistory(t *testing.T) {
 				model[id] = next
 				return nil
 			})
+			if step%every != every-1 {
+				continue
+			}
 			got := map[string]todo.Task{}
 			for _, task := range snapshot(t, db, as, list).Tasks {
 				got[task.ID] = task

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -243,7 +244,7 @@ func (tx *Tx) ChangesFor(s Scope, after int64, limit int) (out []Change, read in
 // without a user; the error is todo.ErrNotFound where none does.
 func (db *DB) SubscriptionOwner(ctx context.Context, app, id string) (string, error) {
 	user := ""
-	err := db.View(ctx, "", func(tx *Tx) error {
+	err := db.lookup(ctx, "", func(tx *Tx) error {
 		return tx.conn.query(`SELECT user_id FROM app_subscriptions WHERE app = ? AND subscription_id = ?`,
 			func(r *row) error { user = r.text(); return nil }, text(app), text(id))
 	})
@@ -259,7 +260,8 @@ func (db *DB) SubscriptionOwner(ctx context.Context, app, id string) (string, er
 func (db *DB) SubscriptionsOf(ctx context.Context, app string, limit int) ([]Subscription, error) {
 	type entry struct{ id, user string }
 	var entries []entry
-	err := db.View(ctx, "", func(tx *Tx) error {
+	err := db.lookup(ctx, "", func(tx *Tx) error {
+		entries = entries[:0]
 		return tx.conn.query(`SELECT subscription_id, user_id FROM app_subscriptions WHERE app = ? ORDER BY subscription_id LIMIT ?+0`,
 			func(r *row) error { entries = append(entries, entry{r.text(), r.text()}); return nil }, text(app), integer(int64(limit)))
 	})
@@ -269,7 +271,7 @@ func (db *DB) SubscriptionsOf(ctx context.Context, app string, limit int) ([]Sub
 			break
 		}
 		var s Subscription
-		err = db.View(ctx, e.user, func(tx *Tx) (err error) { s, err = tx.Subscription(e.id); return err })
+		err = db.lookup(ctx, e.user, func(tx *Tx) (err error) { s, err = tx.Subscription(e.id); return err })
 		switch {
 		case err == nil:
 			out = append(out, s)
@@ -282,15 +284,26 @@ func (db *DB) SubscriptionsOf(ctx context.Context, app string, limit int) ([]Sub
 	return out, err
 }
 
+// A Subscribed says how a mailbox with subscriptions is.
+type Subscribed struct {
+	Version int64
+	Mark    string // another one when subscriptions were made, renewed or removed, or have events to tell
+}
+
 // SubscribedMailboxes returns the mailboxes that have subscriptions, expired ones
-// among them, each with its version.
-func (db *DB) SubscribedMailboxes(ctx context.Context) (map[string]int64, error) {
-	versions := map[string]int64{}
-	err := db.View(ctx, "", func(tx *Tx) error {
-		return tx.conn.query(`SELECT user_id, version FROM users WHERE user_id IN (SELECT user_id FROM subscriptions)`,
-			func(r *row) error { versions[r.text()] = r.int(); return nil })
+// among them.
+func (db *DB) SubscribedMailboxes(ctx context.Context) (map[string]Subscribed, error) {
+	mailboxes := map[string]Subscribed{}
+	err := db.lookup(ctx, "", func(tx *Tx) error {
+		clear(mailboxes)
+		return tx.conn.query(`SELECT u.user_id, u.version, count(*), sum(s.expires + s.lifecycle), max(s.subscription_id)
+			FROM subscriptions s JOIN users u ON u.user_id = s.user_id GROUP BY u.user_id, u.version`,
+			func(r *row) error {
+				mailboxes[r.text()] = Subscribed{Version: r.int(), Mark: fmt.Sprint(r.int(), r.int(), r.text())}
+				return nil
+			})
 	})
-	return versions, err
+	return mailboxes, err
 }
 
 // IsGone says whether there is nothing left that the subscription could be about.

@@ -16,7 +16,16 @@ import (
 // committed.
 func TestWatch(t *testing.T) {
 	t.Parallel()
-	db, err := store.Open(t.Context(), store.Memory, time.Now)
+	for name, dsn := range eachDSN(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testWatch(t, dsn())
+		})
+	}
+}
+
+func testWatch(t *testing.T, dsn string) {
+	db, err := store.Open(t.Context(), dsn, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,8 +98,17 @@ func TestWatch(t *testing.T) {
 // is full takes no more.
 func TestSubscriptionDirectory(t *testing.T) {
 	t.Parallel()
+	for name, dsn := range eachDSN(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testSubscriptionDirectory(t, dsn())
+		})
+	}
+}
+
+func testSubscriptionDirectory(t *testing.T, dsn string) {
 	now := time.Date(2026, 9, 24, 12, 0, 0, 0, time.UTC)
-	db, err := store.Open(t.Context(), store.Memory, func() time.Time { return now })
+	db, err := store.Open(t.Context(), dsn, func() time.Time { return now })
 	if err != nil {
 		t.Fatal(err)
 	}

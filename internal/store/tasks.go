@@ -66,11 +66,8 @@ func (tx *Tx) Task(list, id string) (todo.Task, error) {
 	if err == nil && t.ID == "" {
 		err = tx.explainMissing(list, id)
 	}
-	if err == nil && t.steps > 0 {
-		err = tx.steps(list, id, id, func(_ string, c todo.ChecklistItem) { t.ChecklistItems = append(t.ChecklistItems, c) })
-	}
-	if err == nil && t.links > 0 {
-		err = tx.links(list, id, id, func(_ string, l todo.LinkedResource) { t.LinkedResources = append(t.LinkedResources, l) })
+	if err == nil {
+		err = tx.conn.queryAll(tx.ownChildren(nil, &t.Task, t))
 	}
 	return t.Task, err
 }
@@ -117,15 +114,7 @@ func (tx *Tx) ChangedTasks(list string, after, upTo int64) ([]todo.Task, error) 
 	if err != nil {
 		return nil, err
 	}
-	tasks := make([]todo.Task, 0, len(rows))
-	for _, r := range rows {
-		one, err := tx.withChildren(list, []taskRow{r})
-		if err != nil {
-			return nil, err
-		}
-		tasks = append(tasks, one...)
-	}
-	return tasks, nil
+	return tx.eachWithChildren(rows)
 }
 
 // taskColumnsOf is taskColumns of a table's alias.
@@ -160,32 +149,50 @@ func (tx *Tx) withChildren(list string, rows []taskRow) ([]todo.Task, error) {
 		return tasks, nil
 	}
 	first, last := tasks[len(tasks)-1].ID, tasks[0].ID
+	var queries []statement
 	if steps > 0 {
-		err := tx.steps(list, first, last, func(task string, c todo.ChecklistItem) {
+		queries = append(queries, tx.steps(list, first, last, func(task string, c todo.ChecklistItem) {
 			if i, ok := at[task]; ok {
 				tasks[i].ChecklistItems = append(tasks[i].ChecklistItems, c)
 			}
-		})
-		if err != nil {
-			return nil, err
-		}
+		}))
 	}
 	if links > 0 {
-		err := tx.links(list, first, last, func(task string, l todo.LinkedResource) {
+		queries = append(queries, tx.links(list, first, last, func(task string, l todo.LinkedResource) {
 			if i, ok := at[task]; ok {
 				tasks[i].LinkedResources = append(tasks[i].LinkedResources, l)
 			}
-		})
-		if err != nil {
-			return nil, err
-		}
+		}))
 	}
-	return tasks, nil
+	return tasks, tx.conn.queryAll(queries)
+}
+
+// eachWithChildren reads the steps and linked resources of rows that are no
+// neighbours.
+func (tx *Tx) eachWithChildren(rows []taskRow) ([]todo.Task, error) {
+	tasks := make([]todo.Task, len(rows))
+	var queries []statement
+	for i, r := range rows {
+		tasks[i] = r.Task
+		queries = tx.ownChildren(queries, &tasks[i], r)
+	}
+	return tasks, tx.conn.queryAll(queries)
+}
+
+// ownChildren appends the queries that read the children of r into t.
+func (tx *Tx) ownChildren(queries []statement, t *todo.Task, r taskRow) []statement {
+	if r.steps > 0 {
+		queries = append(queries, tx.steps(r.ListID, r.ID, r.ID, func(_ string, c todo.ChecklistItem) { t.ChecklistItems = append(t.ChecklistItems, c) }))
+	}
+	if r.links > 0 {
+		queries = append(queries, tx.links(r.ListID, r.ID, r.ID, func(_ string, l todo.LinkedResource) { t.LinkedResources = append(t.LinkedResources, l) }))
+	}
+	return queries
 }
 
 // steps reads the steps of the tasks from first to last, in their order.
-func (tx *Tx) steps(list, first, last string, each func(task string, c todo.ChecklistItem)) error {
-	return tx.conn.query(`SELECT task_id, item_id, name, checked, checked_at, created FROM checklist_items
+func (tx *Tx) steps(list, first, last string, each func(task string, c todo.ChecklistItem)) statement {
+	return statement{`SELECT task_id, item_id, name, checked, checked_at, created FROM checklist_items
 		WHERE user_id = ? AND list_id = ? AND task_id >= ? AND task_id <= ? ORDER BY task_id, position`,
 		func(r *row) error {
 			task := r.text()
@@ -196,15 +203,15 @@ func (tx *Tx) steps(list, first, last string, each func(task string, c todo.Chec
 			c.Created = time.UnixMicro(r.int()).UTC()
 			each(task, c)
 			return nil
-		}, text(tx.as.User), text(list), text(first), text(last))
+		}, []value{text(tx.as.User), text(list), text(first), text(last)}}
 }
 
 // links reads the linked resources of the tasks from first to last, in their order.
-func (tx *Tx) links(list, first, last string, each func(task string, l todo.LinkedResource)) error {
-	return tx.conn.query(`SELECT task_id, `+linkColumns+` FROM linked_resources
+func (tx *Tx) links(list, first, last string, each func(task string, l todo.LinkedResource)) statement {
+	return statement{`SELECT task_id, ` + linkColumns + ` FROM linked_resources
 		WHERE user_id = ? AND list_id = ? AND task_id >= ? AND task_id <= ? ORDER BY task_id, position`,
 		func(r *row) error { each(r.text(), scanLink(r)); return nil },
-		text(tx.as.User), text(list), text(first), text(last))
+		[]value{text(tx.as.User), text(list), text(first), text(last)}}
 }
 
 // InsertTask writes a new task with all its children and sets its version. The
@@ -221,7 +228,7 @@ func (tx *Tx) InsertTask(t *todo.Task) (err error) {
 	if err != nil {
 		return err
 	}
-	words, err := tx.index(t)
+	words, err := tx.dialect().search.add(tx, t)
 	if err != nil {
 		return err
 	}
@@ -265,7 +272,7 @@ func (tx *Tx) UpdateTask(old todo.Task, t *todo.Task) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := tx.reindex(&old, t); err != nil {
+	if err := tx.dialect().search.change(tx, &old, t); err != nil {
 		return err
 	}
 	if err := tx.updateSteps(old, t); err != nil {
@@ -339,7 +346,7 @@ func (tx *Tx) DeleteTask(list, id string) error {
 	if born == 0 {
 		return tx.explainMissing(list, id)
 	}
-	if err := tx.conn.exec(`DELETE FROM search WHERE rowid = ?`, integer(words)); err != nil {
+	if err := tx.dialect().search.remove(tx, list, id, words); err != nil {
 		return err
 	}
 	_, err = tx.logChange(TaskChange, Deleted, list, id, born)

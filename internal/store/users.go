@@ -28,6 +28,9 @@ func scanUser(r *row) todo.User {
 // of the kind todo.Conflict when the principal name is taken.
 func (db *DB) AddUser(ctx context.Context, u todo.User, app string) error {
 	return db.Update(ctx, As{User: u.ID, App: app}, func(tx *Tx) error {
+		if err := tx.conn.lockCommon(); err != nil {
+			return err
+		}
 		if other, err := tx.userID(u.UserPrincipalName); err != nil {
 			return err
 		} else if other != "" {
@@ -83,7 +86,11 @@ func (tx *Tx) Owner() (u todo.User, err error) {
 // error is of the kind todo.NoSuchUser when there is none.
 func (db *DB) User(ctx context.Context, idOrName string) (u todo.User, err error) {
 	id := strings.ToLower(idOrName)
-	err = db.View(ctx, id, func(tx *Tx) error {
+	view := db.View
+	if ValidGUID(id) {
+		view = db.lookup
+	}
+	err = view(ctx, id, func(tx *Tx) error {
 		if !ValidGUID(id) {
 			if tx.as.User, err = tx.userID(idOrName); err != nil {
 				return err
@@ -107,7 +114,8 @@ func (tx *Tx) userID(name string) (id string, err error) {
 // Users returns at most limit users after the first skip, by principal name.
 func (db *DB) Users(ctx context.Context, skip, limit int) ([]todo.User, error) {
 	users := []todo.User{}
-	err := db.View(ctx, "", func(tx *Tx) error {
+	err := db.lookup(ctx, "", func(tx *Tx) error {
+		users = users[:0]
 		return tx.conn.query(`SELECT `+userColumns+` FROM users ORDER BY principal_name, user_id LIMIT ?+0 OFFSET ?+0`,
 			func(r *row) error { users = append(users, scanUser(r)); return nil }, integer(int64(limit)), integer(int64(skip)))
 	})

@@ -86,12 +86,17 @@ func (s *Sender) tellChanges(ctx context.Context, l *lane, o *outcome) error {
 		}
 	}
 	if len(tell) > 0 {
+		held, err := s.claim(ctx, o, func(now *store.Subscription) bool { return now.Told == sub.Told })
+		if err != nil || !held {
+			o.more = true
+			return err
+		}
 		ok, err := s.post(ctx, l, sub.NotificationURL, tell...)
 		if err != nil {
 			return err
 		}
 		if !ok && ctx.Err() != nil { // the server stops: it is told again after the next start
-			return nil
+			return s.free(ctx, l)
 		}
 		if !ok {
 			o.more = true
@@ -99,11 +104,18 @@ func (s *Sender) tellChanges(ctx context.Context, l *lane, o *outcome) error {
 		}
 	}
 	o.read, o.more = after, more
-	if sub.Attempts == 0 && !ended {
+	if sub.Attempts == 0 && !ended && (s.holder == "" || len(tell) == 0) { // what was told is written before its lease ends
 		o.unwritten = len(tell) > 0 || after-sub.Told >= lag
 		return nil
 	}
-	return s.setDelivery(ctx, o, func(_ *store.Tx, now *store.Subscription) error {
+	return s.setDelivery(ctx, o, func(tx *store.Tx, now *store.Subscription) error {
+		if s.holder != "" { // a server that was refused the lease counts on this one
+			_, version, err := tx.Log()
+			if err != nil {
+				return err
+			}
+			o.more = after < version
+		}
 		now.Told, now.Attempts, now.FailingSince, now.NextAttempt = max(now.Told, after), 0, time.Time{}, time.Time{}
 		if ended {
 			now.Lifecycle |= store.Removed
@@ -175,6 +187,11 @@ func (s *Sender) setDelivery(ctx context.Context, o *outcome, change func(*store
 		if err := change(tx, &sub); err != nil {
 			return err
 		}
+		if s.holder != "" {
+			if err := tx.EndLease(s.lease(o.lane)); err != nil {
+				return err
+			}
+		}
 		removed = removed || sub.Lifecycle&store.Removed != 0
 		if sub.LifecycleURL == "" {
 			sub.Lifecycle, sub.ReauthorizeAt = 0, time.Time{}
@@ -186,6 +203,38 @@ func (s *Sender) setDelivery(ctx context.Context, o *outcome, change func(*store
 		o.sub = sub
 		return tx.SetDelivery(sub.ID, sub.Delivery)
 	})
+}
+
+// claim takes the lease that tells a subscription, where other servers could do it
+// as well and the subscription still is as it was read. Where it is not, the lane's
+// next turn reads it anew.
+func (s *Sender) claim(ctx context.Context, o *outcome, still func(*store.Subscription) bool) (held bool, err error) {
+	if s.holder == "" {
+		return true, nil
+	}
+	err = s.db.Update(ctx, store.As{User: o.lane.user}, func(tx *store.Tx) error {
+		held, o.taken = false, false
+		now, err := tx.Subscription(o.lane.id)
+		if err != nil || !still(&now) {
+			return err
+		}
+		held, err = tx.TakeLease(s.lease(o.lane), tx.Now().Add(leaseTime))
+		o.taken = !held
+		return err
+	})
+	return held && err == nil, err
+}
+
+// free ends the lease of a lane that could not tell what it wanted.
+func (s *Sender) free(ctx context.Context, l *lane) error {
+	if s.holder == "" {
+		return nil
+	}
+	return s.db.Update(context.WithoutCancel(ctx), store.As{User: l.user}, func(tx *store.Tx) error { return tx.EndLease(s.lease(l)) })
+}
+
+func (s *Sender) lease(l *lane) store.Lease {
+	return store.Lease{Subscription: l.id, Lifecycle: l.lifecycle, By: s.holder}
 }
 
 // tellLifecycle tells a subscription's lifecycle URL the next event. One that it
@@ -202,14 +251,23 @@ func (s *Sender) tellLifecycle(ctx context.Context, l *lane, o *outcome) error {
 	if event == "" || o.sub.LifecycleURL == "" {
 		return nil
 	}
+	held, err := s.claim(ctx, o, func(now *store.Subscription) bool {
+		current, _ := nextEvent(now, s.now())
+		return current == event
+	})
+	if err != nil || !held {
+		return err
+	}
 	ok, err := s.post(ctx, l, o.sub.LifecycleURL, s.lifecycleNotification(&o.sub, event))
-	if err != nil || !ok && ctx.Err() != nil {
+	if err != nil {
 		return err
 	}
 	if !ok {
-		l.attempts++
-		o.retry = s.now().Add(pause(l.attempts))
-		return nil
+		if ctx.Err() == nil {
+			l.attempts++
+			o.retry = s.now().Add(pause(l.attempts))
+		}
+		return s.free(ctx, l)
 	}
 	return s.setDelivery(ctx, o, func(_ *store.Tx, now *store.Subscription) error {
 		settle(now)

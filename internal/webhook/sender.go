@@ -2,7 +2,8 @@
 //
 // The change log of a mailbox is the outbox: a subscription only knows the
 // version up to which it has been told, and that moves on after a 2xx. It is
-// written a moment later, in one transaction with those of others. So every
+// written a moment later, in one transaction with those of others; where several
+// servers share the database, at once. So every
 // change is told at least once, and those of one subscription in their order,
 // whatever crashes meanwhile. A notification keeps its id when it is sent again.
 //
@@ -12,6 +13,11 @@
 // seconds goes to a small pool, until it answers well and quickly again. So those
 // that stall only wait for each other, and a healthy one is told at once. No
 // endpoint has more than its own few slots of either pool.
+//
+// Of several servers on one database each has a sender. Before a POST it takes a
+// lease of the subscription, so that no other one tells the same; who commits a
+// change tells it at once, and what a server has left behind the others find by
+// looking from time to time.
 package webhook
 
 import (
@@ -31,6 +37,10 @@ const (
 	writeAfter  = 200 * time.Millisecond // what was told since is told again after a crash
 	pollEvery   = 8 * time.Second        // at least; half as much again at most
 	stopTimeout = 2 * time.Second        // for the POSTs in flight when the sender has to stop
+
+	// leaseTime is far above the time of a POST, and so bounds how far the clocks of
+	// servers may differ. It is how long what a crashed one was telling has to wait.
+	leaseTime = 30 * time.Second
 )
 
 // Options are what a Sender needs.
@@ -50,6 +60,7 @@ type Sender struct {
 	log    *slog.Logger
 	now    func() time.Time
 	watch  *store.Watch
+	holder string // its name in leases; empty where no other server uses the database
 
 	// The rest belongs to the goroutine of Run.
 	boxes map[string]*mailbox
@@ -69,7 +80,8 @@ type call struct {
 
 // A mailbox is one with subscriptions.
 type mailbox struct {
-	seen int64 // the version up to which the log has been looked at
+	seen int64  // the version up to which the log has been looked at
+	mark string // store.Subscribed.Mark when the subscriptions were last read by poll
 	subs map[string]*subscription
 }
 
@@ -88,10 +100,14 @@ func (s *subscription) set(row store.Subscription) {
 // NewSender returns a Sender, which knows of all changes that are committed from
 // then on, and of those before.
 func NewSender(o Options) *Sender {
-	return &Sender{
+	s := &Sender{
 		db: o.DB, client: o.Client, tenant: o.TenantID, log: o.Log, now: o.Now, watch: o.DB.Watch(),
 		boxes: map[string]*mailbox{}, schedule: newSchedule(), called: make(chan call), finished: make(chan outcome),
 	}
+	if o.DB.Shared() {
+		s.holder = store.NewGUID()
+	}
+	return s
 }
 
 // Run sends until ctx ends. POSTs in flight may then take two seconds more; what
@@ -118,7 +134,7 @@ func (s *Sender) Run(ctx context.Context) {
 				poll.Reset(pollInterval())
 			}
 		case <-poll.C:
-			if good := s.poll(ctx); !good || len(s.boxes) > 0 { // otherwise there is nothing to wait for
+			if good := s.poll(ctx); !good || len(s.boxes) > 0 || s.holder != "" { // otherwise there is nothing to wait for
 				poll.Reset(pollInterval())
 			}
 		case <-s.write.C:
@@ -195,24 +211,29 @@ func (s *Sender) failed(ctx context.Context, what string, err error) {
 // poll is the net below the watch, and what happens because time passes. It says
 // whether it could look everywhere.
 func (s *Sender) poll(ctx context.Context) bool {
-	versions, err := s.db.SubscribedMailboxes(ctx)
+	mailboxes, err := s.db.SubscribedMailboxes(ctx)
 	if err != nil {
 		s.failed(ctx, "looking for subscriptions", err)
 		return false
 	}
 	good := true
 	for user := range s.boxes {
-		if _, ok := versions[user]; !ok {
+		if _, ok := mailboxes[user]; !ok {
 			delete(s.boxes, user)
 		}
 	}
 	now := s.now()
-	for user, version := range versions {
-		box := s.boxes[user]
-		if box == nil || box.hasExpired(now) {
+	for user, found := range mailboxes {
+		switch box := s.boxes[user]; {
+		case box == nil || box.hasExpired(now):
 			err = s.renew(ctx, user)
-		} else if box.seen < version {
-			err = s.look(ctx, user, box)
+		case box.mark != found.Mark:
+			err = s.load(ctx, user)
+		}
+		if box := s.boxes[user]; err == nil && box != nil {
+			if box.mark = found.Mark; box.seen < found.Version {
+				err = s.look(ctx, user, box)
+			}
 		}
 		if err != nil {
 			s.failed(ctx, "reading a mailbox", err)
@@ -330,6 +351,7 @@ type outcome struct {
 	more      bool               // there is more to tell
 	read      int64              // the version up to which nothing is left to tell
 	unwritten bool               // that version is to be written
+	taken     bool               // another server is telling it
 	retry     time.Time          // of the lifecycle lane: not before
 	err       error              // of the database
 }
@@ -361,6 +383,12 @@ func (s *Sender) finish(ctx context.Context, o outcome) {
 	stale := l.stale
 	if !stale {
 		sub.set(o.sub)
+	}
+	if o.taken { // by one that sees what there is to tell when it is done; poll looks whether it did
+		if l.wanted = true; l.lifecycle {
+			l.notBefore = s.now().Add(pollEvery)
+		}
+		return
 	}
 	if l.lifecycle {
 		if l.notBefore = o.retry; o.retry.IsZero() {

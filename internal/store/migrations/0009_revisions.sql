@@ -3,11 +3,11 @@
 -- serves these data follows it. The counter is locked until the commit, so that
 -- the numbers come without gaps and in their order.
 CREATE TABLE revision_counter (
-	only    SMALLINT NOT NULL, -- 1
+	one     SMALLINT NOT NULL, -- 1
 	version BIGINT NOT NULL,
-	PRIMARY KEY (only)
+	PRIMARY KEY (one)
 ) WITHOUT ROWID;
-INSERT INTO revision_counter (only, version) VALUES (1, 0);
+INSERT INTO revision_counter (one, version) VALUES (1, 0);
 
 CREATE TABLE revisions (
 	version  BIGINT NOT NULL,

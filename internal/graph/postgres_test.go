@@ -1,0 +1,48 @@
+package graph_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/duly-todo/duly"
+	"github.com/duly-todo/duly/internal/pgtest"
+)
+
+// TestPostgres runs the conversations and the replays on PostgreSQL.
+func TestPostgres(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]func(*testing.T){
+		"script": testScript, "examples": testExamples, "observed": testObserved, "wild": testWild, "seeds": testSeedPages,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t)
+		})
+	}
+	for name, test := range map[string]func(*testing.T){ // which run in parallel by themselves
+		"odd tokens": TestEveryRouteWithOddTokens, "walk": TestRouteWalk, "subscriptions of an application": TestSubscriptionsOfApplication,
+		"largest upload": TestUploadLargest, "cut upload": TestUploadCut, "upload race": TestUploadRace, "replace race": TestReplaceRace,
+		"batched file": TestBatchedFile, "extensions": TestExtensionLimits, "settings": TestSelectedSettings,
+	} {
+		t.Run(name, test)
+	}
+}
+
+// database is the Database of a test: below TestPostgres an empty one of
+// PostgreSQL's, elsewhere the default.
+func database(t testing.TB) string {
+	t.Helper()
+	if !onPostgres(t) {
+		return ""
+	}
+	return pgtest.Lend(t, func(dsn string) error {
+		s, err := duly.New(context.Background(), duly.Config{Database: dsn})
+		if err != nil {
+			return err
+		}
+		return s.Close()
+	})
+}
+
+func onPostgres(t testing.TB) bool { return strings.HasPrefix(t.Name(), "TestPostgres/") }

@@ -1,0 +1,125 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// An engine runs transactions on a database. There is one for SQLite and one for
+// PostgreSQL; what SQL itself spells differently is in dialect.go.
+type engine interface {
+	// update runs fn in a transaction that may write to the mailbox of as, and
+	// commits if fn returns nil. fn may run more than once. No other update of the
+	// same mailbox runs between the first statement of fn and the commit.
+	update(ctx context.Context, as As, fn func(session) error) error
+	// view runs fn on a snapshot; where fn makes one statement alone, lone saves
+	// what a snapshot of several costs.
+	view(ctx context.Context, lone bool, fn func(session) error) error
+	// ready says why transactions would fail, if so.
+	ready(ctx context.Context) error
+	// observe sets who is told of commits.
+	observe(m *Meter)
+	// close waits for the transactions that have begun.
+	close() error
+	dialect() *dialect
+}
+
+// A session is the database as the statements of one transaction see it. The
+// parameters of a statement are written as ?.
+type session interface {
+	// query runs q and calls each for every row. each makes no other statement.
+	query(q string, each func(*row) error, args ...value) error
+	// queryAll is query for many statements, one after the other. Where statements
+	// travel, they travel together.
+	queryAll(statements []statement) error
+	// exec runs a statement that gives no rows. Its error may also be that of a
+	// later statement, or of the transaction.
+	exec(q string, args ...value) error
+	// lockCommon makes all other transactions that call it wait for the end of this
+	// one. It comes before reading what belongs to no mailbox, such as the names of
+	// users, in order to write it; updates without a mailbox begin with it.
+	lockCommon() error
+	// nextVersion takes the next version of the mailbox of as; it is -1 where there
+	// is no such mailbox. at is the time of the transaction.
+	nextVersion(as As, at time.Time) (int64, error)
+}
+
+// A statement is what query takes.
+type statement struct {
+	q    string
+	each func(*row) error
+	args []value
+}
+
+// columns are those of a row, from 0.
+type columns interface {
+	ColumnInt64(i int) int64
+	ColumnText(i int) string
+	ColumnIsNull(i int) bool
+	ColumnLen(i int) int // of bytes
+	ColumnBytes(i int, into []byte) int
+}
+
+// ErrUnavailable says that the database did not answer, or not in time. Nothing
+// has been changed.
+var ErrUnavailable = errors.New("the database is not available")
+
+// ErrUncertain says that the connection broke while a transaction was being
+// committed, and that it cannot be told whether it was.
+var ErrUncertain = errors.New("it is not known whether the write was committed")
+
+// takeVersion counts the mailbox's writes. The row is locked from here on.
+func takeVersion(s session, user string) (int64, error) {
+	version := int64(-1)
+	err := s.query(`UPDATE users SET version = version + 1 WHERE user_id = ? RETURNING version`,
+		func(r *row) error { version = r.int(); return nil }, text(user))
+	return version, err
+}
+
+// protect runs fn and turns a panic into an error, so that one bad request
+// takes nothing else with it.
+func protect(s session, fn func(session) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return fn(s)
+}
+
+// openEngine opens the database that a DSN names.
+func openEngine(ctx context.Context, dsn string) (engine, error) {
+	if IsPostgres(dsn) {
+		return openPostgres(ctx, dsn)
+	}
+	return openSQLite(ctx, strings.TrimPrefix(dsn, "sqlite:"))
+}
+
+// IsPostgres says whether a DSN names a PostgreSQL database.
+func IsPostgres(dsn string) bool {
+	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
+}
+
+// CheckDSN says what is wrong with the name of a database, without connecting to
+// it. Passwords are not part of the error.
+func CheckDSN(dsn string) error {
+	if IsPostgres(dsn) {
+		_, err := parsePostgres(dsn)
+		return err
+	}
+	scheme, _, ok := strings.Cut(dsn, "://")
+	if strings.HasPrefix(dsn, "postgres:") || strings.HasPrefix(dsn, "postgresql:") {
+		return errNoAddress
+	}
+	if ok {
+		return fmt.Errorf("a database cannot have the scheme %q: use sqlite:PATH or postgres://USER@HOST/NAME", scheme)
+	}
+	if strings.TrimPrefix(dsn, "sqlite:") == "" {
+		return errors.New("the database has no name: use sqlite:PATH or postgres://USER@HOST/NAME")
+	}
+	return nil
+}

@@ -1,0 +1,210 @@
+package duly_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/duly-todo/duly"
+	"github.com/duly-todo/duly/internal/pgtest"
+)
+
+// postgres is an empty database of PostgreSQL's.
+func postgres(tb testing.TB) string {
+	tb.Helper()
+	return pgtest.Lend(tb, func(dsn string) error {
+		s, err := duly.New(context.Background(), duly.Config{Database: dsn})
+		if err != nil {
+			return err
+		}
+		return s.Close()
+	})
+}
+
+func TestDeltaFollowsWritersOnPostgres(t *testing.T) {
+	t.Parallel()
+	followWriters(t, newCallerWith(t, duly.Config{Database: postgres(t)}))
+}
+
+// replicas hands each request to another server of one database.
+type replicas struct {
+	servers []*duly.Server
+	n       atomic.Uint32
+}
+
+func (r *replicas) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	r.servers[int(r.n.Add(1))%len(r.servers)].ServeHTTP(w, q)
+}
+
+// TestReplicas has clients whose requests go to two servers in turn: what one has
+// answered the other knows, and delta, pages and etags fit together.
+func TestReplicas(t *testing.T) {
+	t.Parallel()
+	config := duly.Config{DataDir: t.TempDir(), Database: postgres(t)}
+	c := newCallerWith(t, config)
+	second, err := duly.New(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	c.server = &replicas{servers: []*duly.Server{c.server.(*duly.Server), second}}
+	followWriters(t, c)
+
+	// A client alone reads what it has just written, and its etags hold.
+	r := rand.New(rand.NewPCG(1, 2))
+	want := map[string]string{}
+	f := &follower{caller: c, copy: map[string]string{}, link: tasksPath + "/delta", pageSize: 7}
+	for n := range 60 {
+		task := c.create(fmt.Sprintf(`{"title": "mine %d"}`, n))
+		var got struct {
+			ID, Title string
+			ETag      string `json:"@odata.etag"`
+		}
+		c.get(t, task, &got)
+		title := fmt.Sprintf("changed %d", r.IntN(1000))
+		w := c.callWith("PATCH", task, fmt.Sprintf(`{"title": "%s"}`, title), 200, "If-Match", got.ETag)
+		c.callWith("PATCH", task, `{"title": "lost update"}`, 412, "If-Match", got.ETag)
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Title != title {
+			t.Fatalf("after a PATCH: %s, %v", w.Body, err)
+		}
+		want[got.ID] = got.ETag + title
+		if f.round(t); f.copy[got.ID] != want[got.ID] {
+			t.Fatalf("delta tells %q of a task, want %q", f.copy[got.ID], want[got.ID])
+		}
+	}
+	mine := map[string]string{}
+	for next := tasksPath + "?$top=9&$filter=startswith(title,'changed')"; next != ""; {
+		var page deltaPage
+		c.get(t, strings.ReplaceAll(next, " ", "%20"), &page)
+		for _, task := range page.Value {
+			if _, ok := want[task.ID]; ok {
+				mine[task.ID] = task.ETag + task.Title
+			}
+		}
+		next = pathOf(page.Next)
+	}
+	if diff := cmp.Diff(want, mine); diff != "" {
+		t.Errorf("pages (-written +read):\n%s", diff)
+	}
+}
+
+// TestDatabaseGone takes the database away: requests are answered 503 with
+// Retry-After, and go on when it is back.
+func TestDatabaseGone(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Start(t)
+	c := newCallerWith(t, duly.Config{Database: server.DSN})
+	task := c.create(`{"title": "Milk"}`)
+	server.Crash()
+	for _, q := range [][3]string{{"GET", task, ""}, {"GET", tasksPath, ""}, {"PATCH", task, `{"title": "x"}`}, {"POST", tasksPath, `{"title": "x"}`}} {
+		w := c.call(q[0], q[1], q[2], 503)
+		if w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), `"serviceNotAvailable"`) || strings.Contains(w.Body.String(), "dial") {
+			t.Errorf("%s %s: %v %s", q[0], q[1], w.Header(), w.Body)
+		}
+	}
+	server.Restart()
+	if w := c.call("GET", task, "", 200); !strings.Contains(w.Body.String(), "Milk") {
+		t.Errorf("after a restart: %s", w.Body)
+	}
+	c.create(`{"title": "Bread"}`)
+	if err := c.server.(*duly.Server).Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := duly.New(t.Context(), duly.Config{Database: "postgres://u:pw@127.0.0.1:1/n"}); !errors.Is(err, duly.ErrUnavailable) || strings.Contains(err.Error(), "pw") {
+		t.Errorf("New without a database: %v", err)
+	}
+}
+
+// TestRoundTrips counts how often the server waits for PostgreSQL. Of each number,
+// one asks whether the token's user exists.
+func TestRoundTrips(t *testing.T) {
+	t.Parallel()
+	dsn, trips := pgtest.CountTrips(t, postgres(t))
+	c := newCallerWith(t, duly.Config{Database: dsn + "&pool_max_conns=1"})
+	plain := c.create(`{"title": "Milk"}`)
+	full := c.create(`{"title": "Tea", "checklistItems": [{"displayName": "a"}, {"displayName": "b"}], "linkedResources": [{"webUrl": "https://example.org", "applicationName": "x", "displayName": "y"}]}`)
+	for n := range 20 {
+		c.create(fmt.Sprintf(`{"title": "Task %d", "checklistItems": [{"displayName": "a"}]}`, n))
+	}
+	list := plain[:strings.LastIndex(plain, "/")]
+	var delta deltaPage
+	c.get(t, list+"/delta?$deltatoken=latest", &delta)
+	n := 0
+	for _, q := range []struct {
+		name, method, path, body string
+		status                   int
+		want                     int64
+	}{
+		{"a task", "GET", plain, "", 200, 1},
+		{"a task with steps and links", "GET", full, "", 200, 2},
+		{"a page by the list's id", "GET", list + "?$top=20", "", 200, 2},
+		{"a filtered page", "GET", list + "?$filter=contains(title,'task')", "", 200, 2},
+		{"a search", "GET", list + `?$search="task"`, "", 200, 2},
+		{"the lists", "GET", "/v1.0/me/todo/lists", "", 200, 1},
+		{"delta without changes", "GET", pathOf(delta.Delta), "", 200, 3},
+		{"a new task", "POST", list, `{"title": "new"}`, 201, 2},
+		{"a new task with steps", "POST", list, `{"title": "new", "checklistItems": [{"displayName": "a"}, {"displayName": "b"}]}`, 201, 2},
+		{"a change", "PATCH", plain, `{"title": "%d"}`, 200, 2},
+		{"completing", "PATCH", plain, `{"status": "completed", "title": "%d"}`, 200, 2},
+		{"a change of a task with steps and links", "PATCH", full, `{"title": "%d"}`, 200, 3},
+	} {
+		call := func() {
+			n++
+			c.call(q.method, strings.ReplaceAll(q.path, " ", "%20"), strings.ReplaceAll(q.body, "%d", fmt.Sprint(n)), q.status)
+		}
+		call() // prepares the statements
+		before := trips()
+		call()
+		if got := trips() - before; got != q.want {
+			t.Errorf("%s: %d round trips, want %d", q.name, got, q.want)
+		}
+	}
+}
+
+// BenchmarkDatabases does the same on SQLite and on a PostgreSQL on the same
+// machine, both durable.
+func BenchmarkDatabases(b *testing.B) {
+	databases := map[string]func() string{"sqlite": func() string { return "" }, "postgres": func() string { return pgtest.Start(b).DSN }}
+	for _, name := range []string{"sqlite", "postgres"} {
+		b.Run(name, func(b *testing.B) {
+			dsn := databases[name]()
+			c := newCallerWith(b, duly.Config{DataDir: b.TempDir(), Database: dsn})
+			task := c.create(`{"title": "Milk"}`)
+			for i := range 100 {
+				c.create(fmt.Sprintf(`{"title": "Task %d"}`, i))
+			}
+			n := atomic.Int64{}
+			for _, op := range []struct {
+				name string
+				call func()
+			}{
+				{"get", func() { c.call("GET", task, "", 200) }},
+				{"page100", func() { c.call("GET", tasksPath+"?$top=100", "", 200) }},
+				{"patch", func() { c.call("PATCH", task, fmt.Sprintf(`{"title": "Milk %d"}`, n.Add(1)), 200) }},
+				{"create", func() { c.call("POST", tasksPath, `{"title": "Milk"}`, 201) }},
+			} {
+				b.Run(op.name, func(b *testing.B) {
+					for b.Loop() {
+						op.call()
+					}
+				})
+				b.Run(op.name+"-parallel", func(b *testing.B) {
+					b.SetParallelism(8)
+					b.RunParallel(func(pb *testing.PB) {
+						for pb.Next() {
+							op.call()
+						}
+					})
+				})
+			}
+		})
+	}
+}

@@ -552,6 +552,9 @@ func TestEveryRouteWithOddTokens(t *testing.T) {
 		adele.fill(r, "Own")
 		bob.fill(r, secret)
 		for i, row := range rows {
+			if decisive := i < 3 || i >= len(rows)-3; !decisive && (i+n)%3 != 0 {
+				continue // each of these tokens on every third route, each route with a third of them
+			}
 			t.Run(row.name+" "+r.Method+" "+r.Path, func(t *testing.T) {
 				tryAll(t, r, row.holder, "friendly", adele, bob, tokens[i])
 			})

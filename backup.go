@@ -13,10 +13,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/duly-todo/duly/internal/auth"
+	"github.com/duly-todo/duly/internal/datafile"
 	"github.com/duly-todo/duly/internal/store"
 )
 
@@ -96,19 +96,7 @@ func publish(from, to string) error {
 	if err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(to))
-}
-
-// syncFolder puts the names of a folder on disk. Windows has no such call.
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return datafile.SyncDir(filepath.Dir(to))
 }
 
 // write writes the tar: the manifest, then the files that it names.

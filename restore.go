@@ -14,6 +14,7 @@ import (
 	"slices"
 
 	"github.com/duly-todo/duly/internal/auth"
+	"github.com/duly-todo/duly/internal/datafile"
 	"github.com/duly-todo/duly/internal/store"
 )
 
@@ -79,7 +80,7 @@ func Restore(ctx context.Context, path, dataDir string, progress func(step strin
 			return m, err
 		}
 	}
-	return m, syncFolder(dataDir)
+	return m, datafile.SyncDir(dataDir)
 }
 
 // requireEmpty refuses a folder that holds more than a lock.

@@ -30,11 +30,11 @@ func WriteOnce(path string, text []byte, mode fs.FileMode) error {
 	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(filepath.Clean(dir))
+	return SyncDir(filepath.Clean(dir))
 }
 
-// syncDir puts the names of a folder on disk. Windows has no such call.
-func syncDir(dir string) error {
+// SyncDir puts the names of a folder on disk. Windows has no such call.
+func SyncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}

@@ -115,7 +115,7 @@ func TestUsageErrors(t *testing.T) {
 		env  string
 		want string // on stderr, after "duly: "
 	}{
-		{name: "no verb", want: `expected one of "serve", "user", "app", "token", "backup", .... See duly --help.`},
+		{name: "no verb", want: `expected one of "serve", "user", "app", "token", "key", .... See duly --help.`},
 		{name: "unknown verb", args: "sirve", want: `unexpected argument sirve, did you mean "serve"? See duly --help.`},
 		{name: "verb of another program", args: "frobnicate", want: `unexpected argument frobnicate. See duly --help.`},
 		{name: "half a verb", args: "user", want: `expected one of "add", "list", "password", "setup-link", "sign-out", .... See duly user --help.`},
@@ -181,6 +181,13 @@ func TestUsageErrors(t *testing.T) {
 		{name: "personal token, unknown scope", args: "token --user a --personal x --scope Tasks", want: `--scope: unknown permission "Tasks": the known ones are Tasks.Read, Tasks.ReadWrite, Tasks.Read.Shared, Tasks.ReadWrite.Shared, User.Read, User.ReadWrite, User.ReadBasic.All, User.Read.All, MailboxSettings.Read, MailboxSettings.ReadWrite. See duly token --help.`},
 		{name: "personal tokens of nobody", args: "user tokens", want: `expected "<name>". See duly user tokens --help.`},
 		{name: "no personal token to end", args: "user revoke-token ada", want: `expected "<id>". See duly user revoke-token --help.`},
+
+		{name: "half a verb of keys", args: "key", want: `expected one of "list", "rotate", "retire". See duly key --help.`},
+		{name: "key delay, negative", args: "key rotate --delay=-1s", want: `--delay and --keep must be from 0s to 720h. See duly key rotate --help.`},
+		{name: "key delay, too long", args: "key rotate --delay 721h", want: `--delay and --keep must be from 0s to 720h. See duly key rotate --help.`},
+		{name: "key kept, negative", args: "key rotate --keep=-1s", want: `--delay and --keep must be from 0s to 720h. See duly key rotate --help.`},
+		{name: "key kept, no unit", args: "key rotate --keep 24", want: `--keep: expected duration but got "24": time: missing unit in duration "24". See duly key rotate --help.`},
+		{name: "no key to retire", args: "key retire", want: `expected "<key>". See duly key retire --help.`},
 
 		{name: "variable", args: "serve", env: "DULY_LISTEN=8080", want: `DULY_LISTEN: "8080" is not HOST:PORT, such as 127.0.0.1:8080. See duly serve --help.`},
 		{name: "variable of a choice", args: "serve", env: "DULY_PROFILE=lax", want: `DULY_PROFILE: must be one of friendly, strict but got "lax". See duly serve --help.`},
@@ -255,6 +262,16 @@ func TestFailures(t *testing.T) {
 		{
 			name: "no such personal token", args: "user revoke-token ada 0123", setUp: addAda,
 			want: `there is no such personal access token: 0123: see which there are with "duly user tokens ada --data data"`,
+		},
+		{name: "keys without data", args: "key list --data nowhere", want: `there are no keys in nowhere: name the folder of the server with --data or DULY_DATA`},
+		{name: "rotation without data", args: "key rotate --data nowhere", want: `there are no keys in nowhere: name the folder of the server with --data or DULY_DATA`},
+		{
+			name: "no such key", args: "key retire x/y", setUp: addAda,
+			want: `change the keys: there is no such key: x/y: see which there are with "duly key list --data data"`,
+		},
+		{
+			name: "rotation of damaged keys", args: "key rotate", setUp: func(t *testing.T, s *shell) { addAda(t, s); s.file(t, "data/issuer.json", "{") },
+			want: `change the keys: the token issuer in data/issuer.json is damaged (unexpected end of JSON input): restore the file from a backup, or move it away to start with new keys, which invalidates every token given out so far`,
 		},
 		{
 			name: "user twice", args: "user add ADA", setUp: addAda,

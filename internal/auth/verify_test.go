@@ -386,7 +386,7 @@ func FuzzAuthenticate(f *testing.F) {
 	minted := map[string]bool{}
 	for _, idType := range []string{"user", "app"} {
 		now := numericDate(testTime().Unix())
-		token, err := keys.ring[0].sign(claims{
+		token, err := keys.ring()[0].sign(claims{
 			Issuer: keys.issuer, Audience: audience{graphAudience}, Subject: ada, ObjectID: ada, TenantID: keys.tenant,
 			AppID: CommandLineApp, Scope: "Tasks.Read", IDType: idType, IssuedAt: now, Expires: now + 3600,
 		})
@@ -399,7 +399,7 @@ func FuzzAuthenticate(f *testing.F) {
 		f.Add("Bearer "+cutLast(token)+".", "access%5Ftoken=x")
 	}
 	f.Add("Bearer "+b64(`{"alg":"none"}`)+"."+b64(`{"aud":["a",1],"exp":1e300}`)+".AA", "")
-	f.Add("Bearer "+b64(`{"alg":"ES256","typ":"at+jwt","kid":"`+keys.ring[0].jwk.KeyID+`"}`)+"."+b64(`{"iss":"x"}`)+"."+b64(strings.Repeat("s", 64)), "")
+	f.Add("Bearer "+b64(`{"alg":"ES256","typ":"at+jwt","kid":"`+keys.ring()[0].jwk.KeyID+`"}`)+"."+b64(`{"iss":"x"}`)+"."+b64(strings.Repeat("s", 64)), "")
 	f.Add("Basic YTpi", "%")
 	v := NewVerifier(keys, users, testTime)
 	f.Fuzz(func(t *testing.T, header, query string) {

@@ -21,6 +21,15 @@ import (
 func TestAuthenticateRows(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
+	for group, rows := range map[string][]row{"headers": headerRows(), "keys and signatures": keyRows(), "claims": claimRows()} {
+		text, err := os.ReadFile("../../docs/identity.md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line := fmt.Sprintf("%s | `%s` | %d |", group, t.Name(), len(rows)); !strings.Contains(string(text), line) {
+			t.Errorf("docs/identity.md has no line that ends in %q", line)
+		}
+	}
 	for _, row := range allRows() {
 		t.Run(row.id+" "+row.name, func(t *testing.T) {
 			t.Parallel()

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/duly-todo/duly/internal/auth"
 	"github.com/duly-todo/duly/internal/store"
 )
 
@@ -34,7 +33,7 @@ func Diagnose(ctx context.Context, dataDir string, now time.Time) ([]Finding, er
 	if _, err := os.Stat(database); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w in %s", ErrNoData, dataDir)
 	}
-	findings := []Finding{diagnoseFiles(dataDir), diagnoseKeys(dataDir), diagnoseSpace(dataDir), diagnoseLog(database)}
+	findings := []Finding{diagnoseFiles(dataDir), diagnoseKeys(dataDir, now), diagnoseSpace(dataDir), diagnoseLog(database)}
 	for _, f := range store.Inspect(ctx, database, now) {
 		findings = append(findings, Finding(f))
 	}
@@ -70,11 +69,23 @@ func diagnoseFiles(dir string) Finding {
 	return f
 }
 
-func diagnoseKeys(dir string) Finding {
-	if _, err := auth.LoadKeys(dir); err != nil {
+func diagnoseKeys(dir string, now time.Time) Finding {
+	keys, err := SigningKeys(dir, now)
+	if err != nil {
 		return Finding{"keys", err.Error(), `restore ` + issuerName + ` from a backup: without it, every token and link that was given out is worthless`}
 	}
-	return Finding{Name: "keys", Text: "they can be used"}
+	f := Finding{Name: "keys", Text: "they can be used"}
+	for _, key := range keys {
+		switch {
+		case key.Signs && len(keys) > 1:
+			f.Text += fmt.Sprintf("; %.8s signs", key.ID)
+		case key.SignsFrom.After(now):
+			f.Text += fmt.Sprintf("; %.8s signs from %s", key.ID, key.SignsFrom.UTC().Format(time.RFC3339))
+		case !key.GoodUntil.IsZero():
+			f.Text += fmt.Sprintf("; %.8s is good until %s", key.ID, key.GoodUntil.UTC().Format(time.RFC3339))
+		}
+	}
+	return f
 }
 
 func diagnoseSpace(dir string) Finding {

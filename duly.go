@@ -113,6 +113,9 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 		if path != store.Memory { // which nobody else writes to
 			following.Go(func() { verifier.Follow(run) })
 		}
+		if c.DataDir != "" {
+			following.Go(func() { keys.Follow(run, c.DataDir, c.Log) })
+		}
 		sender.Run(run)
 		following.Wait()
 	}()

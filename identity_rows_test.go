@@ -15,7 +15,9 @@ import (
 	"fmt"
 	"math/big"
 	"net/url"
+	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +40,39 @@ func runRows(t *testing.T, rows []row) {
 			row.want(t, r, row.do(r))
 		})
 	}
-	t.Logf("%d rows", len(rows))
+	checkRowCount(t, len(rows))
+}
+
+// checkRowCount compares the rows of a test with what docs/identity.md says of it.
+func checkRowCount(t *testing.T, rows int) {
+	t.Helper()
+	text, err := os.ReadFile("docs/identity.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line := fmt.Sprintf("| `%s` | %d |", t.Name(), rows); !strings.Contains(string(text), line) {
+		t.Errorf("docs/identity.md has no line that ends in %q", line)
+	}
+}
+
+// TestRowSum adds up the rows that docs/identity.md counts.
+func TestRowSum(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("docs/identity.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, counted := 0, regexp.MustCompile("(?m)^\\| .* \\| `Test\\w+` \\| (\\d+) \\|$").FindAllStringSubmatch(string(text), -1)
+	for _, line := range counted {
+		n, err := strconv.Atoi(line[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += n
+	}
+	if want := fmt.Sprintf("**%d rows**", sum); len(counted) < 8 || !strings.Contains(string(text), want) {
+		t.Errorf("docs/identity.md does not say %s of %d groups", want, len(counted))
+	}
 }
 
 type expect = func(t *testing.T, r *realm, a *answer)

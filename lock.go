@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duly-todo/duly/internal/datafile"
 	"github.com/duly-todo/duly/internal/store"
 )
 
@@ -52,9 +53,9 @@ func (c *Config) claim(ctx context.Context, dsn string) (release func() error, e
 
 // claimLock locks a file, which it makes; the error is [ErrInUse] where it is locked.
 func claimLock(path string) (release func() error, err error) {
-	f, err := lockFile(path)
-	if errors.Is(err, ErrInUse) {
-		return nil, err
+	f, err := datafile.Lock(path)
+	if errors.Is(err, datafile.ErrLocked) {
+		return nil, inUse(f)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("locking the database: %w", err)
@@ -69,10 +70,16 @@ func claimLock(path string) (release func() error, err error) {
 	return f.Close, nil
 }
 
-// inUse is ErrInUse with the process that the lock file names.
+// inUse is ErrInUse with the process that the lock file names, which it closes.
 func inUse(f *os.File) error {
+	if f == nil {
+		return ErrInUse
+	}
 	text, err := io.ReadAll(io.LimitReader(f, 20))
-	if pid := strings.TrimSpace(string(text)); err == nil && pid != "" {
+	if err = errors.Join(err, f.Close()); err != nil {
+		return ErrInUse
+	}
+	if pid := strings.TrimSpace(string(text)); pid != "" {
 		return fmt.Errorf("%w (process %s)", ErrInUse, pid)
 	}
 	return ErrInUse

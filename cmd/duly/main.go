@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/duly-todo/duly"
 )
 
 // The statuses that duly exits with, apart from 0.
@@ -28,6 +30,7 @@ type commandLine struct {
 	User    userCommand    `cmd:"" help:"Add and list users, and let them sign in."`
 	App     appCommand     `cmd:"" help:"Register the applications that may ask for tokens."`
 	Token   tokenCommand   `cmd:"" help:"Print an access token for a user."`
+	Key     keyCommand     `cmd:"" help:"Look after the keys that sign tokens."`
 	Backup  backupCommand  `cmd:"" help:"Write the data to one file, also while a server runs."`
 	Restore restoreCommand `cmd:"" help:"Make a data folder out of a backup."`
 	Doctor  doctorCommand  `cmd:"" help:"Look through the data for problems, also while a server runs."`
@@ -89,6 +92,7 @@ func newParser(c *console) (*kong.Kong, error) {
 		kong.Writers(c.stdout, c.stderr),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Help(printHelp),
+		kong.Vars{"overlap": duly.KeyOverlap.String()},
 		kong.ValueFormatter(describe),
 		kong.Resolvers(&settings{lookup: os.LookupEnv}),
 		kong.BindTo(context.Background(), (*context.Context)(nil)),

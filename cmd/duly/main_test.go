@@ -115,7 +115,7 @@ func TestUsageErrors(t *testing.T) {
 		env  string
 		want string // on stderr, after "duly: "
 	}{
-		{name: "no verb", want: `expected one of "serve", "user", "app", "token", "backup", .... See duly --help.`},
+		{name: "no verb", want: `expected one of "serve", "user", "app", "token", "key", .... See duly --help.`},
 		{name: "unknown verb", args: "sirve", want: `unexpected argument sirve, did you mean "serve"? See duly --help.`},
 		{name: "verb of another program", args: "frobnicate", want: `unexpected argument frobnicate. See duly --help.`},
 		{name: "half a verb", args: "user", want: `expected one of "add", "list", "password", "setup-link", "sign-out", .... See duly user --help.`},
@@ -170,6 +170,24 @@ func TestUsageErrors(t *testing.T) {
 		{name: "expires, too late", args: "token --user a --expires 48h", want: `--expires: "48h" is not a lifetime above 0 and of at most 24h, such as 30m or 1h. See duly token --help.`},
 		{name: "expires, no unit", args: "token --user a --expires 60", want: `--expires: "60" is not a lifetime above 0 and of at most 24h, such as 30m or 1h. See duly token --help.`},
 		{name: "scope", args: "token --user a --scope Mail.Read", want: `--scope: unknown permission "Mail.Read": the known ones are Tasks.Read, Tasks.ReadWrite, Tasks.Read.Shared, Tasks.ReadWrite.Shared, User.Read, User.ReadWrite, User.ReadBasic.All, User.Read.All, MailboxSettings.Read, MailboxSettings.ReadWrite. See duly token --help.`},
+		{name: "days of no personal token", args: "token --user a --days 3", want: `--days is for a personal access token, which --personal names; use --expires. See duly token --help.`},
+		{name: "personal token by hours", args: "token --user a --personal x --expires 1h", want: `--expires is for tokens that are not personal; use --days. See duly token --help.`},
+		{name: "personal token by hours in a variable", args: "token --user a --personal x", env: "DULY_EXPIRES=1h", want: `--expires is for tokens that are not personal; use --days. See duly token --help.`},
+		{name: "personal token, too many days", args: "token --user a --personal x --days 367", want: `--days must be from 1 to 366, not 367. See duly token --help.`},
+		{name: "personal token, negative days", args: "token --user a --personal x --days=-1", want: `--days must be from 1 to 366, not -1. See duly token --help.`},
+		{name: "personal token, half a day", args: "token --user a --personal x --days 0.5", want: `--days: expected a valid 64 bit int but got "0.5". See duly token --help.`},
+		{name: "personal token, no name", args: "token --user a --personal=", want: `--personal: Give the token a name of at most 120 characters, so that you know it again. See duly token --help.`},
+		{name: "personal token, long name", args: "token --user a --personal " + strings.Repeat("é", 121), want: `--personal: Give the token a name of at most 120 characters, so that you know it again. See duly token --help.`},
+		{name: "personal token, unknown scope", args: "token --user a --personal x --scope Tasks", want: `--scope: unknown permission "Tasks": the known ones are Tasks.Read, Tasks.ReadWrite, Tasks.Read.Shared, Tasks.ReadWrite.Shared, User.Read, User.ReadWrite, User.ReadBasic.All, User.Read.All, MailboxSettings.Read, MailboxSettings.ReadWrite. See duly token --help.`},
+		{name: "personal tokens of nobody", args: "user tokens", want: `expected "<name>". See duly user tokens --help.`},
+		{name: "no personal token to end", args: "user revoke-token ada", want: `expected "<id>". See duly user revoke-token --help.`},
+
+		{name: "half a verb of keys", args: "key", want: `expected one of "list", "rotate", "retire". See duly key --help.`},
+		{name: "key delay, negative", args: "key rotate --delay=-1s", want: `--delay and --keep must be from 0s to 720h. See duly key rotate --help.`},
+		{name: "key delay, too long", args: "key rotate --delay 721h", want: `--delay and --keep must be from 0s to 720h. See duly key rotate --help.`},
+		{name: "key kept, negative", args: "key rotate --keep=-1s", want: `--delay and --keep must be from 0s to 720h. See duly key rotate --help.`},
+		{name: "key kept, no unit", args: "key rotate --keep 24", want: `--keep: expected duration but got "24": time: missing unit in duration "24". See duly key rotate --help.`},
+		{name: "no key to retire", args: "key retire", want: `expected "<key>". See duly key retire --help.`},
 
 		{name: "variable", args: "serve", env: "DULY_LISTEN=8080", want: `DULY_LISTEN: "8080" is not HOST:PORT, such as 127.0.0.1:8080. See duly serve --help.`},
 		{name: "variable of a choice", args: "serve", env: "DULY_PROFILE=lax", want: `DULY_PROFILE: must be one of friendly, strict but got "lax". See duly serve --help.`},
@@ -232,6 +250,28 @@ func TestFailures(t *testing.T) {
 		{
 			name: "unknown user", args: "token --user bob", setUp: addAda,
 			want: `there is no user bob: see who there is with "duly user list --data data"`,
+		},
+		{
+			name: "personal token of nobody", args: "token --user bob --personal x", setUp: addAda,
+			want: `there is no user bob: see who there is with "duly user list --data data"`,
+		},
+		{
+			name: "personal tokens of nobody", args: "user tokens bob", setUp: addAda,
+			want: `there is no user bob: see who there is with "duly user list --data data"`,
+		},
+		{
+			name: "no such personal token", args: "user revoke-token ada 0123", setUp: addAda,
+			want: `there is no such personal access token: 0123: see which there are with "duly user tokens ada --data data"`,
+		},
+		{name: "keys without data", args: "key list --data nowhere", want: `there are no keys in nowhere: name the folder of the server with --data or DULY_DATA`},
+		{name: "rotation without data", args: "key rotate --data nowhere", want: `there are no keys in nowhere: name the folder of the server with --data or DULY_DATA`},
+		{
+			name: "no such key", args: "key retire x/y", setUp: addAda,
+			want: `change the keys: there is no such key: x/y: see which there are with "duly key list --data data"`,
+		},
+		{
+			name: "rotation of damaged keys", args: "key rotate", setUp: func(t *testing.T, s *shell) { addAda(t, s); s.file(t, "data/issuer.json", "{") },
+			want: `change the keys: the token issuer in data/issuer.json is damaged (unexpected end of JSON input): restore the file from a backup, or move it away to start with new keys, which invalidates every token given out so far`,
 		},
 		{
 			name: "user twice", args: "user add ADA", setUp: addAda,

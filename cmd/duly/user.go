@@ -25,6 +25,9 @@ type userCommand struct {
 	SignOut   userSignOutCommand   `cmd:"" help:"Sign a user out everywhere."`
 	Disable   userDisableCommand   `cmd:"" help:"Keep a user from signing in, and sign the user out everywhere."`
 	Enable    userEnableCommand    `cmd:"" help:"Let a user who was disabled sign in again."`
+
+	Tokens      userTokensCommand      `cmd:"" help:"List the personal access tokens of a user."`
+	RevokeToken userRevokeTokenCommand `cmd:"" help:"End a personal access token of a user."`
 }
 
 // userAddCommand is "duly user add".

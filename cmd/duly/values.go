@@ -167,3 +167,13 @@ func (l *lifetime) UnmarshalText(text []byte) error {
 	*l = lifetime(d)
 	return nil
 }
+
+// personalName is what a personal access token is known by.
+type personalName string
+
+// UnmarshalText leaves the check to package auth.
+func (n *personalName) UnmarshalText(text []byte) error {
+	name, err := auth.PersonalName(string(text))
+	*n = personalName(name)
+	return withoutTarget(err)
+}

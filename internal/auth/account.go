@@ -2,20 +2,16 @@ package auth
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/duly-todo/duly/internal/store"
 	"github.com/duly-todo/duly/internal/todo"
 )
-
-const maxPersonalDays = 366
 
 // account is the page on which people see and end what they have allowed.
 func (i *Issuer) account(c *call) error {
@@ -76,21 +72,15 @@ func (i *Issuer) changeAccount(c *call, s *signedIn, form url.Values) error {
 
 // createPersonalToken makes a token for scripts and shows it this once.
 func (i *Issuer) createPersonalToken(c *call, s *signedIn, form url.Values) error {
-	name, allowed := strings.TrimSpace(form.Get("name")), "Tasks.Read User.Read"
+	name, allowed := form.Get("name"), []string{"Tasks.Read", "User.Read"}
 	if form.Get("access") == "write" {
-		allowed = "Tasks.ReadWrite User.Read"
+		allowed = []string{"Tasks.ReadWrite", "User.Read"}
 	}
 	days, err := strconv.Atoi(form.Get("days"))
-	switch {
-	case name == "" || utf8.RuneCountInString(name) > 120 || !utf8.ValidString(name):
-		return i.accountPage(c, s, http.StatusBadRequest, page{Error: "Give the token a name of at most 120 characters, so that you know it again."})
-	case err != nil || days < 1 || days > maxPersonalDays:
-		return i.accountPage(c, s, http.StatusBadRequest, page{Error: fmt.Sprintf("A token lasts from 1 to %d days.", maxPersonalDays)})
+	if err != nil {
+		days = 0 // which is refused
 	}
-	token, hash := newSecret(personalPrefix, s.user.ID)
-	err = i.DB.Update(c.Context(), store.As{User: s.user.ID}, func(tx *store.Tx) error {
-		return tx.PutPersonalToken(store.PersonalToken{Hash: hash, Name: name, Scopes: allowed, Expires: c.now.AddDate(0, 0, days)})
-	})
+	token, err := NewPersonalToken(c.Context(), i.DB, s.user.ID, name, allowed, days)
 	if e, ok := errors.AsType[*todo.Error](err); ok && e.Kind == todo.Invalid {
 		return i.accountPage(c, s, http.StatusBadRequest, page{Error: e.Message})
 	}

@@ -100,16 +100,16 @@ func (i *issuer) verifier() (*Verifier, *atomic.Int64) {
 
 func countingVerifier(k *Keys, users func(context.Context, string) (store.Standing, error), now func() time.Time) (*Verifier, *atomic.Int64) {
 	count := new(atomic.Int64)
-	counted := newRing(k.tenant)
-	for _, key := range k.ring {
+	var ring []*signingKey
+	for _, key := range k.ring() {
 		key, verify := *key, key.verify
 		key.verify = func(digest, signature []byte) bool {
 			count.Add(1)
 			return verify(digest, signature)
 		}
-		counted.ring = append(counted.ring, &key)
+		ring = append(ring, &key)
 	}
-	return NewVerifier(counted, users, now), count
+	return NewVerifier(newRing(k.tenant, ring...), users, now), count
 }
 
 // A members is a JSON object to damage.
@@ -142,8 +142,8 @@ func (m members) json() string {
 	return string(text)
 }
 
-func (i *issuer) rsaKID() string { return i.keys.ring[0].jwk.KeyID }
-func (i *issuer) ecKID() string  { return i.keys.ring[1].jwk.KeyID }
+func (i *issuer) rsaKID() string { return i.keys.ring()[0].jwk.KeyID }
+func (i *issuer) ecKID() string  { return i.keys.ring()[1].jwk.KeyID }
 
 // header is the header of a good RS256 token.
 func (i *issuer) header() members {

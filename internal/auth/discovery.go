@@ -61,7 +61,7 @@ func (i *Issuer) discovery(c *call) error {
 		"scopes_supported":                                 oidcScopes(),
 		"claims_supported":                                 []string{"sub", "iss", "aud", "exp", "iat", "nbf", "auth_time", "nonce", "oid", "tid", "preferred_username", "name", "email", "sid", "ver"},
 		"code_challenge_methods_supported":                 []string{"S256"},
-		"id_token_signing_alg_values_supported":            []string{i.Keys.ring[0].jwk.Algorithm},
+		"id_token_signing_alg_values_supported":            i.Keys.algorithms(c.now),
 		"token_endpoint_auth_methods_supported":            []string{"client_secret_post", "client_secret_basic", "private_key_jwt", "none"},
 		"token_endpoint_auth_signing_alg_values_supported": []string{"PS256", "RS256"},
 		"authorization_response_iss_parameter_supported":   true,
@@ -75,7 +75,7 @@ func (i *Issuer) discovery(c *call) error {
 	return nil
 }
 
-// publicKeys are those that verify the tokens.
+// publicKeys are those that verify, and those that will the tokens.
 func (i *Issuer) publicKeys(c *call) error {
 	c.open()
 	if err := c.method(http.MethodGet, http.MethodHead); err != nil {
@@ -84,7 +84,7 @@ func (i *Issuer) publicKeys(c *call) error {
 	c.w.Header().Del("Pragma")
 	c.w.Header().Set("Cache-Control", "public, max-age=3600")
 	var set jose.JSONWebKeySet
-	for _, key := range i.Keys.ring {
+	for _, key := range i.Keys.published(c.now) {
 		set.Keys = append(set.Keys, key.jwk.Public())
 	}
 	c.json(http.StatusOK, set)

@@ -23,8 +23,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -39,14 +41,21 @@ const issuerName = "issuer.json"
 // 2,048 or more).
 const rsaBits = 2_048
 
-// Keys is the token issuer of one data folder: its tenant, its name and its
-// signing keys, of which the first signs and all verify. It does not change
-// after it was opened, and may be used by several goroutines at once.
+// secretSize is the bytes of the secret of an issuer.
+const secretSize = sha256.Size
+
+// Keys is the token issuer of one data folder: its tenant, its name, the secret
+// that others are derived from, and its signing keys, of which one signs and all
+// verify; see rotation.go. It may be used by several goroutines at once.
 type Keys struct {
-	tenant string
-	issuer string
-	ring   []*signingKey
+	tenant  string
+	issuer  string
+	secret  []byte // 32 bytes
+	current atomic.Pointer[[]*signingKey]
 }
+
+// ring are the signing keys as they are now, one or more.
+func (k *Keys) ring() []*signingKey { return *k.current.Load() }
 
 // A signingKey is a private key with the one algorithm it may be used with, so
 // that no token can choose another one (RFC 8725 section 3.1).
@@ -56,12 +65,15 @@ type signingKey struct {
 	ids    jose.Signer                         // for id_tokens, which have another typ
 	size   int                                 // bytes of a signature
 	verify func(digest, signature []byte) bool // takes a signature of that size only
+	term
 }
 
 // issuerFile is the content of issuer.json.
 type issuerFile struct {
 	TenantID string            `json:"tenantId"`
+	Secret   []byte            `json:"secret,omitempty"` // without it, derived from the first key
 	Keys     []jose.JSONWebKey `json:"keys"`
+	Terms    map[string]term   `json:"terms,omitempty"` // by kid
 }
 
 // OpenKeys loads the issuer of the data folder from dir/issuer.json, and makes
@@ -93,10 +105,14 @@ func LoadKeys(dir string) (*Keys, error) {
 	}
 	k, err := parseIssuer(text)
 	if err != nil {
-		return nil, fmt.Errorf("the token issuer in %s is damaged (%w): restore the file from a backup, "+
-			"or move it away to start with new keys, which invalidates every token given out so far", path, err)
+		return nil, damaged(path, err)
 	}
 	return k, nil
+}
+
+func damaged(path string, err error) error {
+	return fmt.Errorf("the token issuer in %s is damaged (%w): restore the file from a backup, "+
+		"or move it away to start with new keys, which invalidates every token given out so far", path, err)
 }
 
 // NewKeys returns an issuer that lives in memory only. Its key is of the curve
@@ -114,18 +130,12 @@ func NewKeys() (*Keys, error) {
 	return newRing(newGUID(), key), nil
 }
 
+// newRing returns an issuer with a new secret.
 func newRing(tenant string, ring ...*signingKey) *Keys {
-	return &Keys{tenant: tenant, issuer: "https://duly.invalid/" + tenant + "/v2.0", ring: ring}
-}
-
-// key returns the key of that name, or nil.
-func (k *Keys) key(kid string) *signingKey {
-	for _, key := range k.ring {
-		if key.jwk.KeyID == kid {
-			return key
-		}
-	}
-	return nil
+	k := &Keys{tenant: tenant, issuer: "https://duly.invalid/" + tenant + "/v2.0", secret: make([]byte, secretSize)}
+	rand.Read(k.secret) // never fails: it ends the program instead
+	k.current.Store(&ring)
+	return k
 }
 
 // newSigningKey pins RS256 on an RSA key and ES256 on one of the curve P-256.
@@ -180,7 +190,7 @@ func parseIssuer(text []byte) (*Keys, error) {
 	if len(file.Keys) == 0 {
 		return nil, errors.New("it holds no key")
 	}
-	k := newRing(file.TenantID)
+	ring := make([]*signingKey, 0, len(file.Keys))
 	for _, jwk := range file.Keys {
 		key, err := newSigningKey(jwk.Key)
 		if err != nil {
@@ -189,10 +199,31 @@ func parseIssuer(text []byte) (*Keys, error) {
 		if jwk.KeyID != key.jwk.KeyID || jwk.Algorithm != key.jwk.Algorithm {
 			return nil, errors.New("the kid or alg of a key is not the key's own")
 		}
-		if k.key(jwk.KeyID) != nil {
+		if slices.ContainsFunc(ring, func(other *signingKey) bool { return other.jwk.KeyID == jwk.KeyID }) {
 			return nil, errors.New("it holds a key twice")
 		}
-		k.ring = append(k.ring, key)
+		key.term = file.Terms[jwk.KeyID]
+		delete(file.Terms, jwk.KeyID)
+		ring = append(ring, key)
+	}
+	switch {
+	case len(file.Terms) > 0:
+		return nil, errors.New("it says when a key is used that is not there")
+	case !slices.ContainsFunc(ring, func(key *signingKey) bool { return key.GoodUntil.IsZero() }):
+		return nil, errors.New("all of its keys end")
+	}
+	k := newRing(file.TenantID, ring...)
+	if k.secret = file.Secret; k.secret == nil { // as files were before keys could be rotated
+		private, err := x509.MarshalPKCS8PrivateKey(ring[0].jwk.Key)
+		if err == nil {
+			k.secret, err = hkdf.Extract(sha256.New, private, nil)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(k.secret) != secretSize {
+		return nil, fmt.Errorf("its secret has %d bytes and not %d", len(k.secret), secretSize)
 	}
 	return k, nil
 }
@@ -207,11 +238,11 @@ func createIssuer(path string) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(issuerFile{TenantID: newGUID(), Keys: []jose.JSONWebKey{key.jwk}}, "", "  ")
+	text, err := newRing(newGUID(), key).text()
 	if err != nil {
-		return fmt.Errorf("encode the signing key: %w", err)
+		return err
 	}
-	return datafile.WriteOnce(path, append(text, '\n'), 0o600)
+	return datafile.WriteOnce(path, text, 0o600)
 }
 
 // newGUID returns a random GUID in lower case (RFC 9562, version 4).
@@ -228,21 +259,16 @@ func formatGUID(b [16]byte) string {
 }
 
 // Secret derives a secret of 32 bytes for a purpose, such as signing delta
-// tokens. It is the same as long as the first key of the ring is.
+// tokens. Rotations of the keys leave it as it is.
 func (k *Keys) Secret(purpose string) ([]byte, error) {
-	private, err := x509.MarshalPKCS8PrivateKey(k.ring[0].jwk.Key)
-	if err != nil {
-		return nil, fmt.Errorf("derive a secret: %w", err)
-	}
-	return hkdf.Key(sha256.New, private, nil, "duly "+purpose, 32)
+	return hkdf.Expand(sha256.New, k.secret, "duly "+purpose, 32)
 }
 
 // Tenant is the tenant id, a GUID.
 func (k *Keys) Tenant() string { return k.tenant }
 
 // WebPushKey is the public key of this server for web push (RFC 8292): a point of
-// the curve P-256, uncompressed, as base64url. It is the same as long as the
-// first key of the ring is.
+// the curve P-256, uncompressed, as base64url. Rotations leave it as it is.
 func (k *Keys) WebPushKey() (string, error) {
 	for n := 0; ; n++ { // one secret in four thousand million is no scalar of the curve
 		secret, err := k.Secret(fmt.Sprintf("web push key %d", n))

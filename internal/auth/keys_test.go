@@ -45,11 +45,11 @@ func TestOpenKeysMakesTheIssuerOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first.issuer != second.issuer || first.ring[0].jwk.KeyID != second.ring[0].jwk.KeyID {
+	if first.issuer != second.issuer || first.ring()[0].jwk.KeyID != second.ring()[0].jwk.KeyID {
 		t.Errorf("the issuer changed from %s to %s", first.issuer, second.issuer)
 	}
-	if first.ring[0].jwk.Algorithm != "RS256" || len(first.ring) != 1 {
-		t.Errorf("%d keys, the first for %s, want one for RS256", len(first.ring), first.ring[0].jwk.Algorithm)
+	if first.ring()[0].jwk.Algorithm != "RS256" || len(first.ring()) != 1 {
+		t.Errorf("%d keys, the first for %s, want one for RS256", len(first.ring()), first.ring()[0].jwk.Algorithm)
 	}
 	if !regexp.MustCompile(`^https://duly\.invalid/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/v2\.0$`).MatchString(first.issuer) {
 		t.Errorf("the issuer is named %s", first.issuer)
@@ -104,8 +104,8 @@ func TestOpenKeysAtTheSameTime(t *testing.T) {
 		return
 	}
 	for _, k := range opened {
-		if k.issuer != opened[0].issuer || k.ring[0].jwk.KeyID != opened[0].ring[0].jwk.KeyID {
-			t.Errorf("issuers %s and %s, keys %s and %s", k.issuer, opened[0].issuer, k.ring[0].jwk.KeyID, opened[0].ring[0].jwk.KeyID)
+		if k.issuer != opened[0].issuer || k.ring()[0].jwk.KeyID != opened[0].ring()[0].jwk.KeyID {
+			t.Errorf("issuers %s and %s, keys %s and %s", k.issuer, opened[0].issuer, k.ring()[0].jwk.KeyID, opened[0].ring()[0].jwk.KeyID)
 		}
 	}
 	checkFiles(t, dir)
@@ -117,7 +117,7 @@ func TestOpenKeysWithSeveralKeys(t *testing.T) {
 	i := newIssuer(t)
 	k := openText(t, i.file().json())
 	for n, name := range []string{"RS256", "ES256"} {
-		token, err := newRing(k.tenant, k.ring[n]).Mint(Grant{ID: ada, Lifetime: time.Hour}, testTime())
+		token, err := newRing(k.tenant, k.ring()[n]).Mint(Grant{ID: ada, Lifetime: time.Hour}, testTime())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func TestOpenKeysWithSeveralKeys(t *testing.T) {
 
 // file is the content of an issuer.json with both keys.
 func (i *issuer) file() members {
-	return members{"tenantId": i.keys.tenant, "keys": []jose.JSONWebKey{i.keys.ring[0].jwk, i.keys.ring[1].jwk}}
+	return members{"tenantId": i.keys.tenant, "keys": []jose.JSONWebKey{i.keys.ring()[0].jwk, i.keys.ring()[1].jwk}}
 }
 
 func openText(t *testing.T, text string) *Keys {
@@ -149,7 +149,7 @@ func openText(t *testing.T, text string) *Keys {
 func damagedFiles(t *testing.T) map[string]string {
 	t.Helper()
 	i := newIssuer(t)
-	file, good := i.file(), i.keys.ring[0].jwk
+	file, good := i.file(), i.keys.ring()[0].jwk
 	keys := func(keys ...any) string { return file.with("keys", keys).json() }
 	changed := func(name string, value any) string {
 		var k members
@@ -249,10 +249,10 @@ func TestNewKeysAreDifferent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if one.issuer == two.issuer || one.ring[0].jwk.KeyID == two.ring[0].jwk.KeyID {
+	if one.issuer == two.issuer || one.ring()[0].jwk.KeyID == two.ring()[0].jwk.KeyID {
 		t.Errorf("issuers %s and %s", one.issuer, two.issuer)
 	}
-	if alg := one.ring[0].jwk.Algorithm; alg != "ES256" {
+	if alg := one.ring()[0].jwk.Algorithm; alg != "ES256" {
 		t.Errorf("a key in memory signs with %s", alg)
 	}
 }

@@ -68,7 +68,7 @@ type claims struct {
 	Confirmation      json.RawMessage `json:"cnf,omitempty"`   // a key that must come with the token (RFC 7800)
 }
 
-// Mint makes an access token for a user, signed by the first key. It does not
+// Mint makes an access token for a user, signed by the key whose turn it is. It does not
 // know which users, applications and scopes there are. It fails on a grant without
 // an id, with a scope that is not one word, with a lifetime outside of its range,
 // or with so much text that no Verifier would read the token.
@@ -93,7 +93,7 @@ func (k *Keys) Mint(g Grant, now time.Time) (string, error) {
 		idType = "app"
 	}
 	issued := now.Unix()
-	return k.ring[0].sign(claims{
+	return k.signer(now).sign(claims{
 		Issuer:            cmp.Or(g.Issuer, k.issuer),
 		Audience:          audience{graphAudience},
 		Subject:           g.ID,

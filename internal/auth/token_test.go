@@ -15,7 +15,7 @@ func TestMint(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 	for n, alg := range []jose.SignatureAlgorithm{jose.RS256, jose.ES256} {
-		keys := newRing(i.keys.tenant, i.keys.ring[n])
+		keys := newRing(i.keys.tenant, i.keys.ring()[n])
 		token, err := keys.Mint(Grant{
 			ID: ada, UserPrincipalName: "ada@example.org", DisplayName: "Ada <Lovelace>",
 			Scopes: []string{"Tasks.ReadWrite", "User.Read"}, Lifetime: 90*time.Minute + time.Millisecond,
@@ -27,7 +27,7 @@ func TestMint(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		payload, err := signed.Verify(keys.ring[0].jwk.Public())
+		payload, err := signed.Verify(keys.ring()[0].jwk.Public())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestMint(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(members{"alg": string(alg), "kid": keys.ring[0].jwk.KeyID, "typ": "at+jwt"}, decode(t, head)); diff != "" {
+		if diff := cmp.Diff(members{"alg": string(alg), "kid": keys.ring()[0].jwk.KeyID, "typ": "at+jwt"}, decode(t, head)); diff != "" {
 			t.Errorf("%s: header differs (-want +got):\n%s", alg, diff)
 		}
 		got := decode(t, payload)

@@ -398,7 +398,7 @@ func (i *Issuer) idToken(c *call, app *store.App, u *todo.User, granted scopes, 
 	if o.nonce != "" {
 		claims["nonce"] = o.nonce
 	}
-	return signJSON(i.Keys.ring[0].ids, claims)
+	return signJSON(i.Keys.signer(c.now).ids, claims)
 }
 
 // clientInfo is by what Microsoft's libraries know an account.

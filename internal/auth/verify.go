@@ -111,8 +111,9 @@ func (v *Verifier) Authenticate(r *http.Request) (Principal, error) {
 	if v.failures == nil {
 		return v.authenticate(r.Context(), token)
 	}
-	if known, hit := v.cache.get(token); hit {
-		return v.known(r.Context(), token, known, v.now().Unix())
+	now := v.now().Unix()
+	if known := v.cached(token, now); known != nil {
+		return v.known(r.Context(), token, known, now)
 	}
 	from := addressGroup(r, v.proxies)
 	if v.failures.wait(from, v.now()) > 0 {
@@ -134,8 +135,8 @@ func (v *Verifier) authenticate(ctx context.Context, token string) (Principal, e
 		return v.personal(ctx, token)
 	}
 	now := v.now().Unix()
-	known, hit := v.cache.get(token)
-	if !hit {
+	known := v.cached(token, now)
+	if known == nil {
 		var err error
 		if known, err = v.verify(token, now); err != nil {
 			return Principal{}, err
@@ -143,6 +144,19 @@ func (v *Verifier) authenticate(ctx context.Context, token string) (Principal, e
 		v.cache.put(token, known)
 	}
 	return v.known(ctx, token, known, now)
+}
+
+// cached is what is known of a token that was verified by a key which still is one.
+func (v *Verifier) cached(token string, now int64) *verified {
+	known, hit := v.cache.get(token)
+	switch {
+	case !hit:
+		return nil
+	case !v.keys.holds(known.key, now):
+		v.cache.drop(token)
+		return nil
+	}
+	return known
 }
 
 // known returns the principal of a token of the cache, if it is still good.
@@ -203,7 +217,7 @@ func (v *Verifier) verify(token string, now int64) (*verified, error) {
 	if !ok {
 		return nil, refuse(notWellFormed)
 	}
-	key, err := v.headerKey(head)
+	key, err := v.headerKey(head, now)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +247,7 @@ func (v *Verifier) verify(token string, now int64) (*verified, error) {
 	if err := life.check(now); err != nil {
 		return nil, err
 	}
-	return &verified{principal: c.principal(), lifetime: life, id: c.ID, session: c.Session, issued: c.issued()}, nil
+	return &verified{principal: c.principal(), lifetime: life, key: key, id: c.ID, session: c.Session, issued: c.issued()}, nil
 }
 
 // firstIssuer is the member iss of a payload, if it stands there as Keys writes it.
@@ -277,7 +291,7 @@ type joseHeader struct {
 
 // headerKey returns the key that the header names, when the header is that of
 // an access token signed with it.
-func (v *Verifier) headerKey(head string) (*signingKey, error) {
+func (v *Verifier) headerKey(head string, now int64) (*signingKey, error) {
 	if base64.RawURLEncoding.DecodedLen(len(head)) > maxHeader {
 		return nil, refuse("IDX14100: JWT is not well formed, its header is too long.")
 	}
@@ -294,7 +308,7 @@ func (v *Verifier) headerKey(head string) (*signingKey, error) {
 			return nil, refuse("IDX14100: JWT is not well formed, its header holds a member that is not allowed.")
 		}
 	}
-	key := v.keys.key(h.KeyID)
+	key := v.keys.key(h.KeyID, now)
 	if key == nil || h.Algorithm != key.jwk.Algorithm {
 		return nil, refuse(badKey)
 	}

@@ -21,6 +21,15 @@ import (
 func TestAuthenticateRows(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
+	for group, rows := range map[string][]row{"headers": headerRows(), "keys and signatures": keyRows(), "claims": claimRows()} {
+		text, err := os.ReadFile("../../docs/identity.md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line := fmt.Sprintf("%s | `%s` | %d |", group, t.Name(), len(rows)); !strings.Contains(string(text), line) {
+			t.Errorf("docs/identity.md has no line that ends in %q", line)
+		}
+	}
 	for _, row := range allRows() {
 		t.Run(row.id+" "+row.name, func(t *testing.T) {
 			t.Parallel()
@@ -386,7 +395,7 @@ func FuzzAuthenticate(f *testing.F) {
 	minted := map[string]bool{}
 	for _, idType := range []string{"user", "app"} {
 		now := numericDate(testTime().Unix())
-		token, err := keys.ring[0].sign(claims{
+		token, err := keys.ring()[0].sign(claims{
 			Issuer: keys.issuer, Audience: audience{graphAudience}, Subject: ada, ObjectID: ada, TenantID: keys.tenant,
 			AppID: CommandLineApp, Scope: "Tasks.Read", IDType: idType, IssuedAt: now, Expires: now + 3600,
 		})
@@ -399,7 +408,7 @@ func FuzzAuthenticate(f *testing.F) {
 		f.Add("Bearer "+cutLast(token)+".", "access%5Ftoken=x")
 	}
 	f.Add("Bearer "+b64(`{"alg":"none"}`)+"."+b64(`{"aud":["a",1],"exp":1e300}`)+".AA", "")
-	f.Add("Bearer "+b64(`{"alg":"ES256","typ":"at+jwt","kid":"`+keys.ring[0].jwk.KeyID+`"}`)+"."+b64(`{"iss":"x"}`)+"."+b64(strings.Repeat("s", 64)), "")
+	f.Add("Bearer "+b64(`{"alg":"ES256","typ":"at+jwt","kid":"`+keys.ring()[0].jwk.KeyID+`"}`)+"."+b64(`{"iss":"x"}`)+"."+b64(strings.Repeat("s", 64)), "")
 	f.Add("Basic YTpi", "%")
 	v := NewVerifier(keys, users, testTime)
 	f.Fuzz(func(t *testing.T, header, query string) {

@@ -1,10 +1,12 @@
 package datafile_test
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -42,5 +44,47 @@ func TestWriteOnce(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); len(left) != 1 || err != nil {
 		t.Errorf("it leaves %v, %v", left, err)
+	}
+}
+
+// Of many writers each adds to what the others have written, and a change that
+// fails leaves the file, its mode and nothing else.
+func TestUpdate(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "issuer.json")
+	if err := datafile.WriteOnce(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	var writers sync.WaitGroup
+	for range 8 {
+		writers.Go(func() {
+			for range 5 {
+				err := datafile.Update(t.Context(), path, func(text []byte) ([]byte, error) { return append(text, 'x'), nil })
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	failed := errors.New("no")
+	if err := datafile.Update(t.Context(), path, func([]byte) ([]byte, error) { return nil, failed }); !errors.Is(err, failed) {
+		t.Errorf("a change that fails: %v", err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != strings.Repeat("x", 40) {
+		t.Errorf("the file holds %q, %v", text, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o640 {
+		t.Errorf("it has the mode %v, %v", info.Mode(), err)
+	}
+	if left, err := os.ReadDir(dir); len(left) != 2 || err != nil {
+		t.Errorf("it leaves %v, %v", left, err)
+	}
+	if err := datafile.Update(t.Context(), filepath.Join(dir, "none"), nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that is not there: %v", err)
 	}
 }

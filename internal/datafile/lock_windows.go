@@ -1,14 +1,17 @@
-package duly
+package datafile
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
 )
 
-// lockFile opens the file such that nobody else can open it to write until it is
-// closed, which Windows does when a process ends.
-func lockFile(path string) (*os.File, error) {
+// Lock opens the file, which it makes, such that nobody else can open it to write
+// until it is closed, which Windows does when a process ends. The error is
+// [ErrLocked], with the file open for reading if it can be read, where another
+// one holds it.
+func Lock(path string) (*os.File, error) {
 	const sharingViolation syscall.Errno = 32
 	name, err := syscall.UTF16PtrFromString(path)
 	if err != nil {
@@ -19,12 +22,15 @@ func lockFile(path string) (*os.File, error) {
 	if errors.Is(err, sharingViolation) {
 		holder, err := os.Open(path)
 		if err != nil {
-			return nil, ErrInUse
+			return nil, ErrLocked
 		}
-		return nil, errors.Join(inUse(holder), holder.Close())
+		return holder, ErrLocked
 	}
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	return os.NewFile(uintptr(handle), path), nil
 }
+
+// keepOwner does nothing: on Windows the folder says who may do what.
+func keepOwner(*os.File, fs.FileInfo) error { return nil }

@@ -48,7 +48,7 @@ type Server struct {
 // server for it. The caller must Close it. The error is [ErrNoData] where
 // c.Existing asks for data and there is none.
 func New(ctx context.Context, c Config) (_ *Server, err error) {
-	profile, allow, err := c.check()
+	profile, limits, allow, err := c.check()
 	if err != nil {
 		return nil, err
 	}
@@ -96,12 +96,13 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 	options := graph.Options{
 		DB: db, Verifier: verifier, Secret: secret, Log: c.Log, Now: c.Now,
 		Profile: profile, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies,
-		Webhook: hooks, WebPushKey: pushKey,
+		Webhook: hooks, WebPushKey: pushKey, Limits: limits,
 	}
 	if c.Metrics {
 		s.metrics = newMetrics()
 		s.metrics.watch(db)
 		options.Observe = s.metrics.route
+		options.Throttled = s.metrics.refused
 	}
 	s.graph = graph.New(options)
 	go func() {

@@ -19,6 +19,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
 	inFlight prometheus.Gauge
+	refusals *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -31,8 +32,11 @@ func newMetrics() *metrics {
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "duly_http_requests_in_flight", Help: "Requests that are being answered.",
 		}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "duly_http_throttled_total", Help: "Requests that were refused for a limit of their application.",
+		}, []string{"limit"}),
 	}
-	m.registry.MustRegister(m.requests, m.inFlight, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.inFlight, m.refusals, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -55,6 +59,9 @@ func (m *metrics) route(method, path string) func(status int, took time.Duration
 		o.Observe(took.Seconds())
 	}
 }
+
+// refused counts a request that was refused for a limit.
+func (m *metrics) refused(limit string) { m.refusals.WithLabelValues(limit).Inc() }
 
 // watch counts what happens in the database.
 func (m *metrics) watch(db *store.DB) {

@@ -143,6 +143,8 @@ func TestUsageErrors(t *testing.T) {
 		{name: "CIDR", args: "serve --trusted-proxy 10.0.0.0/8,10.1", want: `--trusted-proxy: "10.1" is not a range of addresses, such as 10.0.0.0/8, or an address. See duly serve --help.`},
 		{name: "CIDR too long", args: "serve --trusted-proxy 10.0.0.0/33", want: `--trusted-proxy: "10.0.0.0/33" is not a range of addresses, such as 10.0.0.0/8, or an address. See duly serve --help.`},
 		{name: "profile", args: "serve --profile lax", want: `--profile must be one of "friendly","strict" but got "lax". See duly serve --help.`},
+		{name: "limits", args: "serve --throttle entra", want: `--throttle: there is no limit "entra": use off, graph, or some of requests=10000/10m,concurrent=4,upload=150MB/5m,app=130000/10s. See duly serve --help.`},
+		{name: "limits, a bad one", args: "serve", env: "DULY_THROTTLE=graph,concurrent=0", want: `DULY_THROTTLE: the limit concurrent=0 must be a number from 1 to 10000. See duly serve --help.`},
 		{name: "log format", args: "serve --log-format xml", want: `--log-format must be one of "text","json" but got "xml". See duly serve --help.`},
 		{name: "log level", args: "serve --log-level loud", want: `--log-level must be one of "debug","info","warn","error" but got "loud". See duly serve --help.`},
 		{name: "dev on all addresses", args: "serve --dev --listen :0", want: `--dev is for loopback addresses only, because it shows a token: leave it out, or use --listen 127.0.0.1:8080. See duly serve --help.`},

@@ -120,6 +120,22 @@ func TestAdminListener(t *testing.T) {
 	p.stop(t)
 }
 
+// A request beyond the limits says how long to wait, and is counted.
+func TestThrottle(t *testing.T) {
+	t.Parallel()
+	s := newShell(t, "DULY_THROTTLE=graph,requests=1/24h")
+	addAda(t, s)
+	token := strings.TrimSpace(s.must(t, "token", "--user", "ada"))
+	p := s.start(t, "--admin-listen", "127.0.0.1:0")
+	admin := p.adminURL(t)
+	p.call(t, token, "GET", tasksPath, "", http.StatusOK)
+	p.call(t, token, "GET", tasksPath, "", http.StatusTooManyRequests)
+	if _, metrics := get(t, admin+"/metrics"); !strings.Contains(metrics, "\n"+`duly_http_throttled_total{limit="requests"} 1`+"\n") {
+		t.Errorf("the metrics do not count it:\n%s", metrics)
+	}
+	p.stop(t)
+}
+
 // Where other machines reach the metrics, there are no profiles.
 func TestAdminListenerEverywhere(t *testing.T) {
 	t.Parallel()

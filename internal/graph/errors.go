@@ -91,6 +91,8 @@ func form(kind todo.Kind) answerForm {
 		return answerForm{status: 403, code: "ExtensionError"}
 	case todo.TooManyRequests:
 		return answerForm{status: 429, code: "TooManyRequests"}
+	case todo.Throttled:
+		return answerForm{status: 429, code: "activityLimitReached", inner: "ApplicationThrottled"}
 	case todo.OutOfSpace:
 		return answerForm{status: 507, code: "quotaLimitReached"}
 	case todo.Unavailable:

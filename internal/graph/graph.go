@@ -40,6 +40,9 @@ type Options struct {
 	// Observe makes the observer of a route, by its method and its path in the
 	// table of routes. It is called once for each; nil: nobody is told.
 	Observe func(method, path string) func(status int, took time.Duration)
+
+	Limits    Limits
+	Throttled func(limit string) // is told what limit a request was refused for; nil: nobody is told
 }
 
 // A Server answers requests for the API.
@@ -57,6 +60,7 @@ type Server struct {
 	tree     *node
 
 	observers map[*route]observer // nil: nobody is told
+	throttle  *throttle           // nil: there are no limits
 }
 
 // New returns a Server.
@@ -64,7 +68,7 @@ func New(o Options) *Server {
 	s := &Server{
 		db: o.DB, verifier: o.Verifier, secret: o.Secret, log: o.Log, now: o.Now, profile: o.Profile,
 		baseURL: strings.TrimSuffix(o.BaseURL, "/"), proxies: o.TrustedProxies, tree: newTree(routes()),
-		webhook: o.Webhook, pushKey: o.WebPushKey,
+		webhook: o.Webhook, pushKey: o.WebPushKey, throttle: newThrottle(o.Limits, o.Throttled),
 	}
 	if o.Observe != nil {
 		s.observers = newObservers(s.tree, o.Observe)
@@ -95,6 +99,8 @@ type request struct {
 	reading bool // some of the bytes of a file
 
 	outer *request // the batch that the request is a part of; nil: none
+	usage *usage   // where it counts, while there are limits
+	sized *sizedBody
 
 	header http.Header
 	out    []byte // a buffer for the body
@@ -228,6 +234,10 @@ func (s *Server) dispatch(r *request) error {
 	if err := s.authorize(r, rt.needs); err != nil {
 		return err
 	}
+	if err := s.throttle.enter(r, rt.needs); err != nil {
+		return err
+	}
+	defer s.throttle.leave(r)
 	if r.query, err = parseQuery(r.URL.RawQuery); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/duly-todo/duly/internal/store"
+	"github.com/duly-todo/duly/internal/webhook"
 )
 
 // metrics are what a Server counts while it runs. No label ever holds what a
@@ -89,6 +90,30 @@ func (m *metrics) watch(db *store.DB) {
 		changes: prometheus.NewDesc("duly_store_changes_total", "Writes to mailboxes since they exist.", nil, nil),
 		log:     prometheus.NewDesc("duly_store_change_log_entries", "Changes that are still in the change log.", nil, nil),
 	})
+}
+
+// delivered makes the observer of the POSTs of notifications.
+func (m *metrics) delivered() func(taken bool, took time.Duration) {
+	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "duly_notification_delivery_seconds", Help: "How long endpoints take to answer a notification.",
+		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 3, 10, 30},
+	}, []string{"result"})
+	m.registry.MustRegister(h)
+	taken, failed := h.WithLabelValues("taken"), h.WithLabelValues("failed")
+	return func(ok bool, took time.Duration) {
+		if ok {
+			taken.Observe(took.Seconds())
+		} else {
+			failed.Observe(took.Seconds())
+		}
+	}
+}
+
+// queue tells how long that of the notifications is.
+func (m *metrics) queue(sender *webhook.Sender) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "duly_notification_queue_length", Help: "Subscriptions that have something to be told and wait for a slot.",
+	}, func() float64 { return float64(sender.Waiting()) }))
 }
 
 // A sizesCollector asks the database when it is scraped.

@@ -61,7 +61,7 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	log := s.logger(c.stderr)
-	config, err := s.tlsConfig(log)
+	config, prepare, err := s.tlsConfig(log)
 	if err != nil {
 		return err
 	}
@@ -84,6 +84,7 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 		return errors.Join(err, listener.Close(), admin.close())
 	}
 	admin.serve(ctx, server)
+	prepareTLS(prepare, log)
 	err = s.serve(ctx, server, listener, c, admin.hint(c))
 	log.Info("stopped")
 	return errors.Join(err, admin.close(), server.Close())

@@ -97,6 +97,7 @@ type request struct {
 	bare   bool // odata.metadata=none: no control information but links
 
 	reading bool // some of the bytes of a file
+	head    bool // the client asks for the headers alone
 
 	outer *request // the batch that the request is a part of; nil: none
 	usage *usage   // where it counts, while there are limits
@@ -110,6 +111,10 @@ type request struct {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	r := &request{Request: hr, w: w, header: w.Header(), now: s.now(), base: s.base(hr), out: make([]byte, 0, 2048)}
+	if hr.Method == http.MethodHead { // which is GET without the body of the answer (RFC 9110, section 9.3.2)
+		r.Request, r.head = hr.WithContext(hr.Context()), true
+		r.Method = http.MethodGet
+	}
 	r.id = store.NewGUID()
 	r.clientID = r.id
 	if id := hr.Header.Get("client-request-id"); store.ValidGUID(id) {
@@ -152,8 +157,12 @@ func (s *Server) logRequest(r *request, took time.Duration) {
 	if !s.log.Enabled(r.Context(), slog.LevelInfo) {
 		return
 	}
+	method := r.Method
+	if r.head {
+		method = http.MethodHead
+	}
 	attrs := []slog.Attr{
-		slog.String("method", r.Method), slog.String("version", r.version), slog.String("route", r.routePath()),
+		slog.String("method", method), slog.String("version", r.version), slog.String("route", r.routePath()),
 		slog.Int("status", r.status), slog.Duration("took", took),
 		slog.String("request-id", r.id), slog.String("user", r.principal.User), slog.String("app", r.principal.App),
 	}

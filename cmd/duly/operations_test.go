@@ -103,6 +103,7 @@ func TestAdminListener(t *testing.T) {
 		`duly_http_request_duration_seconds_count{method="-",route="-",status="4xx"} 2`,
 		"duly_http_requests_in_flight 0", "duly_store_users 1", "duly_store_changes_total 2", "duly_store_change_log_entries 2",
 		"duly_store_write_wait_seconds_count 2" /* the set-up link, and the task */, `duly_store_commit_writes_bucket{le="1"} `, "duly_store_commit_seconds_count ", "duly_store_read_seconds_count ",
+		"duly_notification_queue_length 0", `duly_notification_delivery_seconds_count{result="failed"} 0`,
 		"go_goroutines ", "process_start_time_seconds ",
 	} {
 		if !strings.Contains(metrics, "\n"+line) {
@@ -112,6 +113,11 @@ func TestAdminListener(t *testing.T) {
 	for _, secret := range []string{"Secret", `"ada`, task["id"].(string), token[:20]} {
 		if strings.Contains(metrics, secret) {
 			t.Errorf("the metrics hold %q", secret)
+		}
+	}
+	for _, url := range []string{p.url, admin} {
+		if got := s.must(t, "ready", "--url", url); got != "ready\n" {
+			t.Errorf("duly ready says %q", got)
 		}
 	}
 	if answer, _ := get(t, admin+"/debug/pprof/goroutine?debug=1"); answer.StatusCode != http.StatusOK {

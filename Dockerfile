@@ -1,4 +1,5 @@
-# An image of the static binary and nothing else. The data is in the volume /data.
+# An image of the static binary and nothing else. The data is in the volume /data. It speaks plain
+# HTTP, so that DULY_TRUSTED_PROXY has to name what does TLS in front of it.
 FROM golang:1.26 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -17,5 +18,6 @@ USER 65532:65532
 ENV DULY_DATA=/data DULY_LISTEN=0.0.0.0:8080
 VOLUME /data
 EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=9s --start-period=30s CMD ["/duly", "ready"]
 ENTRYPOINT ["/duly"]
 CMD ["serve"]

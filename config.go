@@ -69,6 +69,12 @@ type Config struct {
 	// name it. Empty means nobody, as it should be outside of development.
 	DevUser string
 
+	// Throttle limits what one application may ask of one mailbox, and of all:
+	// "off"; "graph" for the limits of Microsoft's service; or some of
+	// "requests=10000/10m,concurrent=4,upload=150MB/5m,app=130000/10s", also after
+	// "graph," to change those. Each Server counts for itself. Empty means off.
+	Throttle string
+
 	// Now tells the time; time.Now if nil.
 	Now func() time.Time
 
@@ -81,12 +87,12 @@ var ErrNoData = errors.New("there is no data of Duly's")
 
 // Validate says what is wrong with the values of c. It touches no files.
 func (c Config) Validate() error {
-	_, _, err := c.check()
+	_, _, _, err := c.check()
 	return err
 }
 
 // check completes c and says what is wrong with it.
-func (c *Config) check() (profile graph.Profile, allow webhook.Allow, err error) {
+func (c *Config) check() (profile graph.Profile, limits graph.Limits, allow webhook.Allow, err error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -96,23 +102,26 @@ func (c *Config) check() (profile graph.Profile, allow webhook.Allow, err error)
 	if c.BaseURL != "" {
 		u, err := url.Parse(c.BaseURL)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-			return profile, allow, fmt.Errorf("the base URL %q must be a scheme and a host, such as https://todo.example.org", c.BaseURL)
+			return profile, limits, allow, fmt.Errorf("the base URL %q must be a scheme and a host, such as https://todo.example.org", c.BaseURL)
 		}
 		// MSAL for Go finds the endpoint for devices by replacing "token" in that for tokens.
 		if strings.Contains(strings.ToLower(u.Host), "token") {
-			return profile, allow, fmt.Errorf("the host of the base URL %q must not contain the word token, on which Microsoft's client libraries stumble: choose another name", c.BaseURL)
+			return profile, limits, allow, fmt.Errorf("the host of the base URL %q must not contain the word token, on which Microsoft's client libraries stumble: choose another name", c.BaseURL)
 		}
 	}
 	if c.Database != "" {
 		if err := store.CheckDSN(c.Database); err != nil {
-			return profile, allow, err
+			return profile, limits, allow, err
 		}
 	}
 	if allow, err = webhook.ParseAllow(c.WebhookAllow); err != nil {
-		return profile, allow, err
+		return profile, limits, allow, err
+	}
+	if limits, err = graph.ParseLimits(c.Throttle); err != nil {
+		return profile, limits, allow, err
 	}
 	profile, err = graph.ParseProfile(c.Profile)
-	return profile, allow, err
+	return profile, limits, allow, err
 }
 
 // database names the database. It makes the folder of the data, and the file where

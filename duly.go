@@ -48,7 +48,7 @@ type Server struct {
 // server for it. The caller must Close it. The error is [ErrNoData] where
 // c.Existing asks for data and there is none.
 func New(ctx context.Context, c Config) (_ *Server, err error) {
-	profile, allow, err := c.check()
+	profile, limits, allow, err := c.check()
 	if err != nil {
 		return nil, err
 	}
@@ -90,18 +90,25 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	hooks := webhook.NewClient(webhook.ClientOptions{Allow: allow})
-	sender := webhook.NewSender(webhook.Options{DB: db, Client: hooks, TenantID: keys.Tenant(), Log: c.Log, Now: c.Now})
+	sending := webhook.Options{DB: db, Client: hooks, TenantID: keys.Tenant(), Log: c.Log, Now: c.Now}
+	var counting *metrics
+	if c.Metrics {
+		counting = newMetrics()
+		counting.watch(db)
+		sending.Observe = counting.delivered()
+	}
+	sender := webhook.NewSender(sending)
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s := &Server{db: db, keys: keys, issuer: issuer, log: c.Log, now: c.Now, release: release, stop: stop, stopped: make(chan struct{})}
+	s := &Server{db: db, keys: keys, issuer: issuer, log: c.Log, now: c.Now, release: release, metrics: counting, stop: stop, stopped: make(chan struct{})}
 	options := graph.Options{
 		DB: db, Verifier: verifier, Secret: secret, Log: c.Log, Now: c.Now,
 		Profile: profile, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies,
-		Webhook: hooks, WebPushKey: pushKey,
+		Webhook: hooks, WebPushKey: pushKey, Limits: limits,
 	}
 	if c.Metrics {
-		s.metrics = newMetrics()
-		s.metrics.watch(db)
+		counting.queue(sender)
 		options.Observe = s.metrics.route
+		options.Throttled = s.metrics.refused
 	}
 	s.graph = graph.New(options)
 	go func() {

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/duly-todo/duly/internal/store"
+	"github.com/duly-todo/duly/internal/webhook"
 )
 
 // metrics are what a Server counts while it runs. No label ever holds what a
@@ -19,6 +20,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
 	inFlight prometheus.Gauge
+	refusals *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -31,8 +33,11 @@ func newMetrics() *metrics {
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "duly_http_requests_in_flight", Help: "Requests that are being answered.",
 		}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "duly_http_throttled_total", Help: "Requests that were refused for a limit of their application.",
+		}, []string{"limit"}),
 	}
-	m.registry.MustRegister(m.requests, m.inFlight, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.inFlight, m.refusals, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -55,6 +60,9 @@ func (m *metrics) route(method, path string) func(status int, took time.Duration
 		o.Observe(took.Seconds())
 	}
 }
+
+// refused counts a request that was refused for a limit.
+func (m *metrics) refused(limit string) { m.refusals.WithLabelValues(limit).Inc() }
 
 // watch counts what happens in the database.
 func (m *metrics) watch(db *store.DB) {
@@ -82,6 +90,30 @@ func (m *metrics) watch(db *store.DB) {
 		changes: prometheus.NewDesc("duly_store_changes_total", "Writes to mailboxes since they exist.", nil, nil),
 		log:     prometheus.NewDesc("duly_store_change_log_entries", "Changes that are still in the change log.", nil, nil),
 	})
+}
+
+// delivered makes the observer of the POSTs of notifications.
+func (m *metrics) delivered() func(taken bool, took time.Duration) {
+	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "duly_notification_delivery_seconds", Help: "How long endpoints take to answer a notification.",
+		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 3, 10, 30},
+	}, []string{"result"})
+	m.registry.MustRegister(h)
+	taken, failed := h.WithLabelValues("taken"), h.WithLabelValues("failed")
+	return func(ok bool, took time.Duration) {
+		if ok {
+			taken.Observe(took.Seconds())
+		} else {
+			failed.Observe(took.Seconds())
+		}
+	}
+}
+
+// queue tells how long that of the notifications is.
+func (m *metrics) queue(sender *webhook.Sender) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "duly_notification_queue_length", Help: "Subscriptions that have something to be told and wait for a slot.",
+	}, func() float64 { return float64(sender.Waiting()) }))
 }
 
 // A sizesCollector asks the database when it is scraped.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
@@ -42,7 +43,8 @@ type acmeServer struct {
 	cert *x509.Certificate
 
 	mu      sync.Mutex
-	target  string // where the host is
+	found   *sync.Cond
+	target  string // where the host is; until that is known, nobody is proven
 	nonces  map[string]bool
 	account *jose.JSONWebKey
 	contact []string
@@ -54,6 +56,7 @@ type acmeServer struct {
 func newACMEServer(t *testing.T, host string) *acmeServer {
 	t.Helper()
 	a := &acmeServer{host: host, nonces: map[string]bool{}}
+	a.found = sync.NewCond(&a.mu)
 	var err error
 	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		t.Fatal(err)
@@ -115,6 +118,7 @@ func (a *acmeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			a.refuse(w, err)
 			return
 		}
+		a.found.Broadcast()
 		a.answerOrder(w, http.StatusOK)
 	case "/certificate":
 		w.Header().Set("Content-Type", "application/pem-certificate-chain")
@@ -222,6 +226,9 @@ func (a *acmeServer) prove() error {
 	if err != nil {
 		return err
 	}
+	for a.target == "" {
+		a.found.Wait()
+	}
 	conn, err := tls.Dial("tcp", a.target, &tls.Config{ServerName: a.host, NextProtos: []string{"acme-tls/1"}, InsecureSkipVerify: true})
 	if err != nil {
 		return err
@@ -278,6 +285,12 @@ func TestACME(t *testing.T) {
 		address := strings.TrimPrefix(p.url, "https://")
 		a.mu.Lock()
 		a.target = address
+		a.found.Broadcast()
+		a.mu.Unlock()
+		a.mu.Lock()
+		for a.issued == nil { // which takes no client
+			a.found.Wait()
+		}
 		a.mu.Unlock()
 		p.trust(a.cert, host)
 		for _, name := range []string{"other.example.org", "localhost", ""} {
@@ -301,4 +314,27 @@ func TestACME(t *testing.T) {
 			t.Errorf("%s has the mode %v, %v", file.Name(), info.Mode(), err)
 		}
 	}
+}
+
+// A certificate that cannot be had is told at once, and not by the first client.
+func TestACMEFails(t *testing.T) {
+	t.Parallel()
+	a := newACMEServer(t, "other.example.org")
+	s := newShell(t)
+	cmd := s.command(t.Context(), "serve", "--listen", "127.0.0.1:0", "--tls", "acme", "--base-url", "https://todo.example.org", "--acme-accept-terms", "--acme-directory", a.URL+"/nothing")
+	stderr, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(stderr)
+	for line := ""; !strings.Contains(line, "there is no certificate yet"); {
+		if line, err = lines.ReadString('\n'); err != nil {
+			t.Fatalf("it ends with %v and no word of it", err)
+		}
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait() // it was killed
 }

@@ -34,6 +34,8 @@ type commandLine struct {
 	Backup  backupCommand  `cmd:"" help:"Write the data to one file, also while a server runs."`
 	Restore restoreCommand `cmd:"" help:"Make a data folder out of a backup."`
 	Doctor  doctorCommand  `cmd:"" help:"Look through the data for problems, also while a server runs."`
+	Ready   readyCommand   `cmd:"" help:"Ask a running server whether it is ready."`
+	Bench   benchCommand   `cmd:"" help:"Put a load on a running server and print how fast it answers."`
 	TLS     tlsCommand     `cmd:"" name:"tls" help:"Look after the local authority of duly serve --tls local."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -58,7 +59,8 @@ func TestKillBeforeDelivery(t *testing.T) {
 	}
 	<-p.exited
 	well.Store(true)
-	p = s.start(t)
+	p = s.start(t, "--admin-listen", "127.0.0.1:0")
+	admin := p.adminURL(t)
 	for len(want) > 0 {
 		select {
 		case task := <-told:
@@ -67,6 +69,16 @@ func TestKillBeforeDelivery(t *testing.T) {
 			}
 		case <-time.After(time.Minute):
 			t.Fatalf("%d changes are not told:\n%s", len(want), p.stderr.String())
+		}
+	}
+	counted := regexp.MustCompile(`\nduly_notification_delivery_seconds_count{result="taken"} [1-9]`)
+	for began := time.Now(); ; { // what is told is counted a moment later
+		_, metrics := get(t, admin+"/metrics")
+		if counted.MatchString(metrics) {
+			break
+		}
+		if time.Since(began) > time.Minute {
+			t.Fatalf("the metrics count no delivery:\n%s", metrics)
 		}
 	}
 	p.stop(t)

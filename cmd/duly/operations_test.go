@@ -103,6 +103,7 @@ func TestAdminListener(t *testing.T) {
 		`duly_http_request_duration_seconds_count{method="-",route="-",status="4xx"} 2`,
 		"duly_http_requests_in_flight 0", "duly_store_users 1", "duly_store_changes_total 2", "duly_store_change_log_entries 2",
 		"duly_store_write_wait_seconds_count 2" /* the set-up link, and the task */, `duly_store_commit_writes_bucket{le="1"} `, "duly_store_commit_seconds_count ", "duly_store_read_seconds_count ",
+		"duly_notification_queue_length 0", `duly_notification_delivery_seconds_count{result="failed"} 0`,
 		"go_goroutines ", "process_start_time_seconds ",
 	} {
 		if !strings.Contains(metrics, "\n"+line) {
@@ -114,8 +115,29 @@ func TestAdminListener(t *testing.T) {
 			t.Errorf("the metrics hold %q", secret)
 		}
 	}
+	for _, url := range []string{p.url, admin} {
+		if got := s.must(t, "ready", "--url", url); got != "ready\n" {
+			t.Errorf("duly ready says %q", got)
+		}
+	}
 	if answer, _ := get(t, admin+"/debug/pprof/goroutine?debug=1"); answer.StatusCode != http.StatusOK {
 		t.Errorf("profiles: %s", answer.Status)
+	}
+	p.stop(t)
+}
+
+// A request beyond the limits says how long to wait, and is counted.
+func TestThrottle(t *testing.T) {
+	t.Parallel()
+	s := newShell(t, "DULY_THROTTLE=graph,requests=1/24h")
+	addAda(t, s)
+	token := strings.TrimSpace(s.must(t, "token", "--user", "ada"))
+	p := s.start(t, "--admin-listen", "127.0.0.1:0")
+	admin := p.adminURL(t)
+	p.call(t, token, "GET", tasksPath, "", http.StatusOK)
+	p.call(t, token, "GET", tasksPath, "", http.StatusTooManyRequests)
+	if _, metrics := get(t, admin+"/metrics"); !strings.Contains(metrics, "\n"+`duly_http_throttled_total{limit="requests"} 1`+"\n") {
+		t.Errorf("the metrics do not count it:\n%s", metrics)
 	}
 	p.stop(t)
 }

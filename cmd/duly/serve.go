@@ -29,6 +29,7 @@ type serveCommand struct {
 	TrustedProxy []proxy       `setting:"" placeholder:"CIDR" help:"Addresses of the reverse proxies whose X-Forwarded-Proto and -Host headers count; may be repeated."`
 	TLS          tlsFlags      `embed:""`
 	Profile      string        `setting:"" default:"friendly" enum:"friendly,strict" placeholder:"NAME" help:"friendly mends the defects of Microsoft's service, strict copies them to test clients against."`
+	Throttle     throttle      `setting:"" default:"off" placeholder:"LIMITS" help:"Limits of an application: off, graph for those of Microsoft's service, or some of requests=10000/10m,concurrent=4,upload=150MB/5m (to one mailbox) and app=130000/10s (to all), also after graph to change those."`
 	WebhookAllow []webhookHost `setting:"" placeholder:"HOST" help:"Host names, addresses or ranges that notification URLs may lead to besides public addresses over https; over http too. May be repeated."`
 	Dev          bool          `setting:"" help:"Make a user for development, and print a token and commands to paste. On loopback addresses only."`
 	LogFormat    string        `setting:"" default:"text" enum:"text,json" placeholder:"FORM" help:"Form of the log on stderr: text or json."`
@@ -60,7 +61,7 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	log := s.logger(c.stderr)
-	config, err := s.tlsConfig(log)
+	config, prepare, err := s.tlsConfig(log)
 	if err != nil {
 		return err
 	}
@@ -83,6 +84,7 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 		return errors.Join(err, listener.Close(), admin.close())
 	}
 	admin.serve(ctx, server)
+	prepareTLS(prepare, log)
 	err = s.serve(ctx, server, listener, c, admin.hint(c))
 	log.Info("stopped")
 	return errors.Join(err, admin.close(), server.Close())
@@ -121,7 +123,7 @@ func (s *serveCommand) hint(ctx context.Context, server *duly.Server, curl, url 
 func (s *serveCommand) config(log *slog.Logger) duly.Config {
 	config := duly.Config{
 		DataDir: string(s.Data), Database: string(s.DB), Metrics: s.AdminListen != "",
-		BaseURL: string(s.BaseURL), Profile: s.Profile, Log: log,
+		BaseURL: string(s.BaseURL), Profile: s.Profile, Throttle: string(s.Throttle), Log: log,
 	}
 	for _, p := range s.TrustedProxy {
 		config.TrustedProxies = append(config.TrustedProxies, netip.Prefix(p))

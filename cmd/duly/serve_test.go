@@ -323,6 +323,41 @@ func TestGracefulStop(t *testing.T) {
 	}
 }
 
+// So are the slice of an upload and a batch, which has not begun its parts.
+func TestGracefulStopOfUploadAndBatch(t *testing.T) {
+	t.Parallel()
+	s, p, token := servingAda(t)
+	task := tasksPath + "/" + p.call(t, token, "POST", tasksPath, `{"title": "With a file"}`, http.StatusCreated)["id"].(string)
+	session := p.call(t, token, "POST", task+"/attachments/createUploadSession", `{"attachmentInfo": {"attachmentType": "file", "name": "f", "size": 10}}`, http.StatusCreated)
+	_, path, _ := strings.Cut(strings.TrimPrefix(session["uploadUrl"].(string), "http://"), "/")
+	slice := p.half(t, token, "PUT /"+path, "Content-Range: bytes 0-9/10", "01234", "56789")
+	const batch, parts = `{"requests": [{"id": "1", "method": "POST", "url": "/me/todo/lists/Tasks/tasks", `, `"body": {"title": "From a batch"}}]}`
+	several := p.half(t, token, "POST /v1.0/$batch", "Content-Type: application/json", batch, parts)
+	p.signal(t, syscall.SIGTERM)
+	p.awaitClosed(t)
+	for _, rest := range []struct {
+		of     *halfRequest
+		body   string
+		status int
+	}{{slice, "56789", http.StatusCreated}, {several, parts, http.StatusOK}} {
+		if _, err := io.WriteString(rest.of, rest.body); err != nil {
+			t.Fatal(err)
+		}
+		rest.of.expect(t, rest.status)
+	}
+	<-p.exited
+	if got := p.cmd.ProcessState; got.ExitCode() != 0 {
+		t.Errorf("it ended with %v:\n%s", got, p.stderr.String())
+	}
+	p = s.start(t)
+	if got := p.titles(t, token); len(got) != 2 || got[0] != "From a batch" && got[1] != "From a batch" {
+		t.Errorf("tasks after a restart: %q", got)
+	}
+	if files := p.call(t, token, "GET", task+"/attachments", "", http.StatusOK)["value"].([]any); len(files) != 1 {
+		t.Errorf("files after a restart: %v", files)
+	}
+}
+
 // The second signal does not wait for the requests in flight.
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
@@ -365,14 +400,19 @@ type halfRequest struct {
 // body, which is restOfTask.
 func (p *process) halfRequest(t *testing.T, token string) *halfRequest {
 	t.Helper()
+	return p.half(t, token, "POST "+tasksPath, "Content-Type: application/json", `{"title"`, restOfTask)
+}
+
+// half sends a request but for the rest of its body.
+func (p *process) half(t *testing.T, token, line, header, body, rest string) *halfRequest {
+	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	const body = `{"title"`
-	_, err = fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"+
-		"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n%s", tasksPath, token, len(body+restOfTask), body)
+	_, err = fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\n%s\r\n"+
+		"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n%s", line, token, header, len(body+rest), body)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,27 +101,45 @@ func (s *serveCommand) localNames() (names []string, err error) {
 	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return slices.Contains(certs.LocalNames(), name) }), nil
 }
 
-// tlsConfig gets the certificate ready; it is nil where TLS is off.
-func (s *serveCommand) tlsConfig(log *slog.Logger) (*tls.Config, error) {
+// tlsConfig gets the certificate ready; it is nil where TLS is off. What prepare
+// has still to do, if it is there, is for when the server listens.
+func (s *serveCommand) tlsConfig(log *slog.Logger) (config *tls.Config, prepare func() error, err error) {
 	t := &s.TLS
 	switch {
 	case t.Cert != "":
-		return certs.Files(t.Cert, t.Key, time.Now, log)
+		config, err = certs.Files(t.Cert, t.Key, time.Now, log)
+		return config, nil, err
 	case t.Mode == "local":
 		names, err := s.localNames()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		config, err := certs.Local(string(s.Data), names, time.Now)
-		return config, dataError(string(s.Data), err)
+		config, err = certs.Local(string(s.Data), names, time.Now)
+		return config, nil, dataError(string(s.Data), err)
 	case t.Mode == "acme":
 		base, err := url.Parse(string(s.BaseURL))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return certs.ACME(string(s.Data), base.Hostname(), t.Email, string(t.Directory)), nil
+		config, prepare = certs.ACME(string(s.Data), base.Hostname(), t.Email, string(t.Directory))
 	}
-	return nil, nil
+	return config, prepare, nil
+}
+
+// prepareTLS gets the certificate that the first client would have to wait for.
+// The conversation with the authority cannot be broken off, so that nobody waits
+// for the end of it: it ends with the process at the latest.
+func prepareTLS(prepare func() error, log *slog.Logger) {
+	if prepare == nil {
+		return
+	}
+	go func() {
+		if err := prepare(); err != nil {
+			log.Error("there is no certificate yet: see that port 443 of the host of --base-url leads here; the next client tries again in a minute", "err", err)
+			return
+		}
+		log.Info("the certificate is there")
+	}()
 }
 
 // trust says how clients get to trust the local authority, and the option with

@@ -117,6 +117,15 @@ func (p *proxy) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// throttle are the limits of applications.
+type throttle string
+
+// UnmarshalText leaves the check to the server's configuration.
+func (l *throttle) UnmarshalText(text []byte) error {
+	*l = throttle(text)
+	return duly.Config{Throttle: string(text)}.Validate()
+}
+
 // webhookHost is where notifications may go.
 type webhookHost string
 

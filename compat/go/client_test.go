@@ -122,6 +122,7 @@ type recorder struct {
 	method   string
 	url      string
 	response *http.Response
+	refused  int // answers that told to wait
 }
 
 // RoundTrip comes after all of the SDK's middleware.
@@ -129,6 +130,9 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := r.to.RoundTrip(req)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err == nil && res.StatusCode == http.StatusTooManyRequests {
+		r.refused++
+	}
 	r.request, r.method, r.url, r.response = req.Header.Clone(), req.Method, req.URL.String(), res
 	return res, err
 }

@@ -208,7 +208,8 @@ func (s *Server) getAttachment(r *request) error {
 		if err != nil {
 			return err
 		}
-		return d.open(tx, a, a.Size)
+		d.to = a.Size
+		return d.open(tx, a)
 	})
 	if err != nil {
 		return err
@@ -226,10 +227,13 @@ func (s *Server) getAttachment(r *request) error {
 	e.b = e.b[:len(e.b)-1]
 	e.name("contentBytes")
 	e.b = append(e.b, '"')
-	r.header.Set("Content-Length", strconv.Itoa(len(e.b)+base64.StdEncoding.EncodedLen(int(d.size))+len(`"}`)))
+	r.header.Set("Content-Length", strconv.Itoa(len(e.b)+base64.StdEncoding.EncodedLen(int(d.to))+len(`"}`)))
 	r.setJSON()
 	r.status = http.StatusOK
 	r.w.WriteHeader(http.StatusOK)
+	if r.head {
+		return nil
+	}
 	_, _ = r.w.Write(e.b) // the client has gone; nobody is left to tell
 	encoded := base64.NewEncoder(base64.StdEncoding, r.w)
 	s.send(r, &d, encoded)
@@ -269,7 +273,8 @@ func (s *Server) getAttachmentValue(r *request) error {
 	})
 }
 
-// answerFile answers with the first size bytes of a file.
+// answerFile answers with the first size bytes of a file, or with the range of
+// them that is asked for.
 func (s *Server) answerFile(r *request, find func(*store.Tx) (todo.Attachment, int64, error)) error {
 	d := download{first: pieceBuffers.Get().(*[store.PieceSize]byte)}
 	defer d.close()
@@ -278,7 +283,10 @@ func (s *Server) answerFile(r *request, find func(*store.Tx) (todo.Attachment, i
 		if err != nil {
 			return err
 		}
-		return d.open(tx, a, size)
+		if d.from, d.to, err = r.byteRange(size); err != nil {
+			return err
+		}
+		return d.open(tx, a)
 	})
 	if err != nil {
 		return err
@@ -286,10 +294,15 @@ func (s *Server) answerFile(r *request, find func(*store.Tx) (todo.Attachment, i
 	r.header.Set("Content-Type", mediaType(d.file.ContentType))
 	r.header.Set("Content-Disposition", disposition(d.file.Name))
 	r.header.Set("Content-Security-Policy", "default-src 'none'; sandbox")
-	r.header.Set("Content-Length", strconv.FormatInt(d.size, 10))
+	r.header.Set("Content-Length", strconv.FormatInt(d.to-d.from, 10))
 	r.status = http.StatusOK
-	r.w.WriteHeader(http.StatusOK)
-	s.send(r, &d, r.w)
+	if r.header.Get("Content-Range") != "" {
+		r.status = http.StatusPartialContent
+	}
+	r.w.WriteHeader(r.status)
+	if !r.head {
+		s.send(r, &d, r.w)
+	}
 	return nil
 }
 

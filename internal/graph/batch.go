@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -250,11 +251,13 @@ func isPlain(parts []*part) bool {
 // runParts answers all parts, each as soon as those that it depends on are
 // answered, and returns when the last one is. Reading takes a processor, so few
 // parts do it at once; writing waits for the disk, and all that wait share one
-// commit.
+// commit. Where applications have limits, few parts write at once as well, and
+// no batch is refused for what it does to itself.
 func (s *Server) runParts(r *request, parts []*part) {
 	var wg sync.WaitGroup
 	var size atomic.Int64
-	slots := make(chan struct{}, batchReaders)
+	atOnce := s.throttle.atOnce()
+	slots := make(chan struct{}, min(batchReaders, cmp.Or(atOnce, batchReaders)))
 	for _, p := range parts {
 		p.answer = batchAnswer{header: http.Header{}, size: &size}
 		wg.Go(func() {
@@ -262,7 +265,7 @@ func (s *Server) runParts(r *request, parts []*part) {
 			for _, d := range p.after {
 				<-d.done
 			}
-			if p.method == http.MethodGet {
+			if p.method == http.MethodGet || atOnce > 0 {
 				slots <- struct{}{} // its turn has come: what has a slot waits for no other part
 				defer func() { <-slots }()
 			}

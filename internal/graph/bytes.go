@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -102,22 +103,21 @@ func (g *gunzip) Read(b []byte) (n int, err error) {
 	return g.z.Read(b)
 }
 
-// A download is the content of a file that is being sent.
+// A download is the content of a file that is being sent, or a range of it.
 type download struct {
-	file  todo.Attachment
-	size  int64
-	first *[store.PieceSize]byte // room for a piece
-	piece []byte                 // the one that was read last
+	file     todo.Attachment
+	from, to int64                  // the bytes that are sent; to is not one of them
+	first    *[store.PieceSize]byte // room for a piece
+	piece    []byte                 // the one that was read last
 }
 
 func (d *download) close() { pieceBuffers.Put(d.first) }
 
 // open reads the first piece together with the file, so that a content that is
 // replaced at once is noticed before the answer begins.
-func (d *download) open(tx *store.Tx, file todo.Attachment, size int64) (err error) {
-	d.file, d.size = file, size
-	if size > 0 {
-		d.piece, err = tx.Piece(&d.file, 0, d.first[:0])
+func (d *download) open(tx *store.Tx, file todo.Attachment) (err error) {
+	if d.file = file; d.from < d.to {
+		d.piece, err = tx.Piece(&d.file, d.from, d.first[:0])
 	}
 	return err
 }
@@ -125,8 +125,8 @@ func (d *download) open(tx *store.Tx, file todo.Attachment, size int64) (err err
 // send writes the content to w. If it is replaced meanwhile, the connection is
 // cut: the client must not take a part for the whole.
 func (s *Server) send(r *request, d *download, w io.Writer) {
-	for at := int64(0); at < d.size; {
-		if at > 0 {
+	for at := d.from; at < d.to; {
+		if at > d.from {
 			err := s.view(r, func(tx *store.Tx) (err error) {
 				d.piece, err = tx.Piece(&d.file, at, d.first[:0])
 				return err
@@ -138,11 +138,43 @@ func (s *Server) send(r *request, d *download, w io.Writer) {
 		if err := r.allowTime(); err != nil {
 			s.abort(r, err)
 		}
+		d.piece = d.piece[:min(int64(len(d.piece)), d.to-at)]
 		at += int64(len(d.piece))
 		if _, err := w.Write(d.piece); err != nil {
 			return // the client has gone; nobody is left to tell
 		}
 	}
+}
+
+// byteRange finds the bytes that the Range header asks for, and says so in the
+// answer. One that names several ranges or makes no sense is ignored, and so is
+// one that holds for a version of the file alone, as files have no etag (RFC
+// 9110, sections 13.1.5 and 14.2).
+func (r *request) byteRange(size int64) (from, to int64, err error) {
+	r.header.Set("Accept-Ranges", "bytes")
+	text, ok := strings.CutPrefix(strings.ToLower(r.Header.Get("Range")), "bytes=")
+	first, last, hasDash := strings.Cut(text, "-")
+	if !ok || !hasDash || r.Header.Get("If-Range") != "" {
+		return 0, size, nil
+	}
+	a, errA := strconv.ParseUint(first, 10, 63)
+	b, errB := strconv.ParseUint(last, 10, 63)
+	switch {
+	case first == "" && errB == nil: // the last bytes
+		from, to = size-min(int64(b), size), size
+	case errA == nil && last == "":
+		from, to = int64(a), size
+	case errA == nil && errB == nil && a <= b:
+		from, to = int64(a), min(int64(b), size-1)+1
+	default:
+		return 0, size, nil
+	}
+	if from >= size {
+		r.header.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
+		return 0, 0, todo.Errorf(todo.InvalidRange, "Range", "The file has %d bytes, and none of them is in the range that is asked for.", size)
+	}
+	r.header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to-1, size))
+	return from, to, nil
 }
 
 // abort cuts the connection within an answer. It does not return.

@@ -30,7 +30,7 @@ func TestCutOff(t *testing.T) {
 		r := &request{Request: hr, w: w, header: w.Header(), now: time.Now()}
 		s.run(r, func(r *request) error {
 			r.header.Set("Content-Length", strconv.Itoa(2*len(first)))
-			d := download{size: int64(2 * len(first)), piece: []byte(first), first: new([store.PieceSize]byte), file: todo.Attachment{ID: "gone"}}
+			d := download{to: int64(2 * len(first)), piece: []byte(first), first: new([store.PieceSize]byte), file: todo.Attachment{ID: "gone"}}
 			s.send(r, &d, r.w)
 			return nil
 		})

@@ -48,6 +48,9 @@ func (r *request) send(status int, body []byte) {
 	if len(body) >= gzipFrom && acceptsGzip(r.Header.Get("Accept-Encoding")) {
 		r.header["Content-Encoding"] = []string{"gzip"}
 		r.w.WriteHeader(status)
+		if r.head {
+			return
+		}
 		z := gzipWriters.Get().(*gzip.Writer)
 		z.Reset(r.w)
 		_, _ = z.Write(body) // the client has gone; nobody is left to tell
@@ -57,7 +60,9 @@ func (r *request) send(status int, body []byte) {
 	}
 	r.header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	r.w.WriteHeader(status)
-	_, _ = r.w.Write(body) // as above
+	if !r.head {
+		_, _ = r.w.Write(body) // as above
+	}
 }
 
 // gzipFrom is the smallest body in bytes that is worth compressing: it takes
@@ -485,7 +490,9 @@ func (r *request) number(n int) {
 	r.header["Content-Type"] = []string{"text/plain"}
 	r.status = http.StatusOK
 	r.w.WriteHeader(http.StatusOK)
-	_, _ = io.WriteString(r.w, strconv.Itoa(n)) // the client has gone; nobody is left to tell
+	if !r.head {
+		_, _ = io.WriteString(r.w, strconv.Itoa(n)) // the client has gone; nobody is left to tell
+	}
 }
 
 // created answers a POST: 201, the address of the new entity, and the entity.

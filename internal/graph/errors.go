@@ -79,6 +79,8 @@ func form(kind todo.Kind) answerForm {
 		return answerForm{status: 507, code: "generalException", inner: "BatchAnswerTooLarge"}
 	case todo.InvalidSlice:
 		return answerForm{status: 400, code: "invalidRequest", inner: "InvalidContentRange"}
+	case todo.InvalidRange:
+		return answerForm{status: 416, code: "invalidRange"}
 	case todo.InvalidStart:
 		return answerForm{status: 400, code: "invalidRequest", inner: "InvalidStart"}
 	case todo.BadSubscription:
@@ -91,6 +93,8 @@ func form(kind todo.Kind) answerForm {
 		return answerForm{status: 403, code: "ExtensionError"}
 	case todo.TooManyRequests:
 		return answerForm{status: 429, code: "TooManyRequests"}
+	case todo.Throttled:
+		return answerForm{status: 429, code: "activityLimitReached", inner: "ApplicationThrottled"}
 	case todo.OutOfSpace:
 		return answerForm{status: 507, code: "quotaLimitReached"}
 	case todo.Unavailable:

@@ -40,6 +40,9 @@ type Options struct {
 	// Observe makes the observer of a route, by its method and its path in the
 	// table of routes. It is called once for each; nil: nobody is told.
 	Observe func(method, path string) func(status int, took time.Duration)
+
+	Limits    Limits
+	Throttled func(limit string) // is told what limit a request was refused for; nil: nobody is told
 }
 
 // A Server answers requests for the API.
@@ -57,6 +60,7 @@ type Server struct {
 	tree     *node
 
 	observers map[*route]observer // nil: nobody is told
+	throttle  *throttle           // nil: there are no limits
 }
 
 // New returns a Server.
@@ -64,7 +68,7 @@ func New(o Options) *Server {
 	s := &Server{
 		db: o.DB, verifier: o.Verifier, secret: o.Secret, log: o.Log, now: o.Now, profile: o.Profile,
 		baseURL: strings.TrimSuffix(o.BaseURL, "/"), proxies: o.TrustedProxies, tree: newTree(routes()),
-		webhook: o.Webhook, pushKey: o.WebPushKey,
+		webhook: o.Webhook, pushKey: o.WebPushKey, throttle: newThrottle(o.Limits, o.Throttled),
 	}
 	if o.Observe != nil {
 		s.observers = newObservers(s.tree, o.Observe)
@@ -93,8 +97,11 @@ type request struct {
 	bare   bool // odata.metadata=none: no control information but links
 
 	reading bool // some of the bytes of a file
+	head    bool // the client asks for the headers alone
 
 	outer *request // the batch that the request is a part of; nil: none
+	usage *usage   // where it counts, while there are limits
+	sized *sizedBody
 
 	header http.Header
 	out    []byte // a buffer for the body
@@ -104,6 +111,10 @@ type request struct {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	r := &request{Request: hr, w: w, header: w.Header(), now: s.now(), base: s.base(hr), out: make([]byte, 0, 2048)}
+	if hr.Method == http.MethodHead { // which is GET without the body of the answer (RFC 9110, section 9.3.2)
+		r.Request, r.head = hr.WithContext(hr.Context()), true
+		r.Method = http.MethodGet
+	}
 	r.id = store.NewGUID()
 	r.clientID = r.id
 	if id := hr.Header.Get("client-request-id"); store.ValidGUID(id) {
@@ -146,8 +157,12 @@ func (s *Server) logRequest(r *request, took time.Duration) {
 	if !s.log.Enabled(r.Context(), slog.LevelInfo) {
 		return
 	}
+	method := r.Method
+	if r.head {
+		method = http.MethodHead
+	}
 	attrs := []slog.Attr{
-		slog.String("method", r.Method), slog.String("version", r.version), slog.String("route", r.routePath()),
+		slog.String("method", method), slog.String("version", r.version), slog.String("route", r.routePath()),
 		slog.Int("status", r.status), slog.Duration("took", took),
 		slog.String("request-id", r.id), slog.String("user", r.principal.User), slog.String("app", r.principal.App),
 	}
@@ -228,6 +243,10 @@ func (s *Server) dispatch(r *request) error {
 	if err := s.authorize(r, rt.needs); err != nil {
 		return err
 	}
+	if err := s.throttle.enter(r, rt.needs); err != nil {
+		return err
+	}
+	defer s.throttle.leave(r)
 	if r.query, err = parseQuery(r.URL.RawQuery); err != nil {
 		return err
 	}

@@ -266,7 +266,7 @@ func unprovoked() map[int]string {
 	return map[int]string{
 		27: "it would take ten seconds: TestHandshakeLimits of package webhook has it",
 		30: "a fault of the service's own, which no request brings about",
-		72: "nothing is throttled",
+		72: "TestThrottleConcurrent has it; Duly says to wait for a second",
 	}
 }
 

@@ -49,6 +49,7 @@ func (s *Server) createUploadSession(r *request) error {
 	if err != nil {
 		return err
 	}
+	s.throttle.upload(r, u.File.Size)
 	e := r.encoder()
 	e.b = append(e.b, '{')
 	e.context("", "microsoft.graph.uploadSession")

@@ -87,17 +87,21 @@ func (tx *Tx) DeleteAttachment(a *todo.Attachment) error {
 	return tx.countAttachments(a.ListID, a.TaskID)
 }
 
-// Piece reads the piece of a file that begins at an offset into the room of b.
-// The error is todo.ErrNotFound where it is gone, because the file was deleted
-// or has another content now.
-func (tx *Tx) Piece(a *todo.Attachment, start int64, b []byte) ([]byte, error) {
-	found := false
-	err := tx.conn.query(`SELECT data FROM attachment_chunks WHERE user_id = ? AND attachment_id = ? AND content = ? AND start = ?`,
-		func(r *row) error { b, found = r.bytes(b), true; return nil }, text(tx.as.User), text(a.ID), integer(a.Content), integer(start))
-	if err == nil && !found {
+// Piece reads the piece of a file that holds the byte at an offset into the room
+// of b, and returns it from that byte on. The error is todo.ErrNotFound where it
+// is gone, because the file was deleted or has another content now.
+func (tx *Tx) Piece(a *todo.Attachment, at int64, b []byte) ([]byte, error) {
+	start := int64(-1)
+	err := tx.conn.query(`SELECT start, data FROM attachment_chunks WHERE user_id = ? AND attachment_id = ? AND content = ? AND start <= ?
+ORDER BY start DESC LIMIT 1`,
+		func(r *row) error { start, b = r.int(), r.bytes(b); return nil }, text(tx.as.User), text(a.ID), integer(a.Content), integer(at))
+	if err == nil && (start < 0 || at >= start+int64(len(b))) {
 		err = todo.ErrNotFound
 	}
-	return b, err
+	if err != nil {
+		return nil, err
+	}
+	return b[at-start:], nil
 }
 
 func (tx *Tx) putPiece(id string, content, start int64, data []byte) error {

@@ -42,9 +42,11 @@ const (
 	EndpointTimedOut                   // a notification URL that does not answer in time
 	SubscriptionLimit                  // a subscription beyond the limit
 	TooManyRequests                    // a call that has to wait for others of its kind
+	Throttled                          // a call beyond the limits of its application
 	OutOfSpace                         // a write for which the server's disk has no room
 	Unavailable                        // the server is stopping, or the database does not answer
 	InvalidSlice                       // a Content-Range that makes no sense, or a body that is not it
+	InvalidRange                       // a Range of a file that has none of its bytes
 	InvalidStart                       // a part of an upload that does not begin where it has to go on
 )
 

@@ -48,7 +48,11 @@ func (s *Sender) post(ctx context.Context, l *lane, to string, notifications ...
 		got, err = s.client.post(ctx, to, "application/json; charset=utf-8", body)
 	}
 	ok = got.status/100 == 2 // whatever its body was
-	s.called <- call{l, ok, max(time.Since(began), 1)}
+	took := max(time.Since(began), 1)
+	if s.meter != nil {
+		s.meter(ok, took)
+	}
+	s.called <- call{l, ok, took}
 	if ok {
 		return true, nil
 	}

@@ -1,6 +1,9 @@
 package webhook
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // The slots of POSTs in flight (see the package comment).
 const (
@@ -49,6 +52,7 @@ type schedule struct {
 	endpoints  map[string]*endpoint
 	fast, slow *pool
 	running    int
+	waiting    atomic.Int64 // lanes that wait at their endpoints
 }
 
 func newSchedule() schedule {
@@ -68,6 +72,7 @@ func (s *schedule) queue(l *lane, name string) {
 	}
 	l.endpoint = e
 	e.lanes = append(e.lanes, l)
+	s.waiting.Add(1)
 	s.list(e)
 }
 
@@ -100,6 +105,7 @@ func (s *schedule) dispatch(start func(*lane)) {
 			}
 			l := e.lanes[0]
 			e.lanes = e.lanes[1:]
+			s.waiting.Add(-1)
 			e.running++
 			s.running++
 			p.free--

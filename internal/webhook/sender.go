@@ -50,6 +50,10 @@ type Options struct {
 	TenantID string
 	Log      *slog.Logger
 	Now      func() time.Time
+
+	// Observe is told of every POST whether the endpoint has taken it, and how long
+	// that took; nil: nobody is told. It is called by many goroutines at once.
+	Observe func(taken bool, took time.Duration)
 }
 
 // A Sender sends the notifications of all subscriptions.
@@ -61,6 +65,7 @@ type Sender struct {
 	now    func() time.Time
 	watch  *store.Watch
 	holder string // its name in leases; empty where no other server uses the database
+	meter  func(taken bool, took time.Duration)
 
 	// The rest belongs to the goroutine of Run.
 	boxes map[string]*mailbox
@@ -101,7 +106,7 @@ func (s *subscription) set(row store.Subscription) {
 // then on, and of those before.
 func NewSender(o Options) *Sender {
 	s := &Sender{
-		db: o.DB, client: o.Client, tenant: o.TenantID, log: o.Log, now: o.Now, watch: o.DB.Watch(),
+		db: o.DB, client: o.Client, tenant: o.TenantID, log: o.Log, now: o.Now, meter: o.Observe, watch: o.DB.Watch(),
 		boxes: map[string]*mailbox{}, schedule: newSchedule(), called: make(chan call), finished: make(chan outcome),
 	}
 	if o.DB.Shared() {
@@ -109,6 +114,10 @@ func NewSender(o Options) *Sender {
 	}
 	return s
 }
+
+// Waiting is how many turns of subscriptions wait for a slot. It may be called by
+// any goroutine.
+func (s *Sender) Waiting() int64 { return s.waiting.Load() }
 
 // Run sends until ctx ends. POSTs in flight may then take two seconds more; what
 // they tell is told again after the next start unless they succeed. Run waits for

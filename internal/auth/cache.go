@@ -16,6 +16,9 @@ type verified struct {
 	id        string // the claim jti
 	session   string // the claim sid
 	issued    int64  // in microseconds since 1970
+
+	external *external // who has signed it; nil: this server
+	key      usedKey   // of the external issuer
 }
 
 // A cache remembers tokens that were verified, because a signature costs more

@@ -50,6 +50,8 @@ type Verifier struct {
 	base  string    // scheme and host of the server; see Serving
 	db    *store.DB // of the personal access tokens; nil: there are none
 
+	externals *Externals // whose tokens are taken too; nil: nobody's
+
 	proxies  []netip.Prefix // peers whose X-Forwarded-For counts
 	failures *limiter       // of tokens that were refused, by address; nil: they are not counted
 
@@ -111,7 +113,7 @@ func (v *Verifier) Authenticate(r *http.Request) (Principal, error) {
 	if v.failures == nil {
 		return v.authenticate(r.Context(), token)
 	}
-	if known, hit := v.cache.get(token); hit {
+	if known, hit := v.cached(token); hit {
 		return v.known(r.Context(), token, known, v.now().Unix())
 	}
 	from := addressGroup(r, v.proxies)
@@ -134,15 +136,26 @@ func (v *Verifier) authenticate(ctx context.Context, token string) (Principal, e
 		return v.personal(ctx, token)
 	}
 	now := v.now().Unix()
-	known, hit := v.cache.get(token)
+	known, hit := v.cached(token)
 	if !hit {
 		var err error
-		if known, err = v.verify(token, now); err != nil {
+		if known, err = v.verify(ctx, token, now); err != nil {
 			return Principal{}, err
 		}
 		v.cache.put(token, known)
 	}
 	return v.known(ctx, token, known, now)
+}
+
+// cached returns what is known of a token. Whatever an external issuer signed with
+// a key that it has no more is to be verified anew.
+func (v *Verifier) cached(token string) (*verified, bool) {
+	known, hit := v.cache.get(token)
+	if hit && known.external != nil && !known.external.holds(known.key.kid, known.key.print) {
+		v.cache.drop(token)
+		return nil, false
+	}
+	return known, hit
 }
 
 // known returns the principal of a token of the cache, if it is still good.
@@ -198,10 +211,13 @@ func namesAccessToken(query string) bool {
 }
 
 // verify checks all of a token but its user.
-func (v *Verifier) verify(token string, now int64) (*verified, error) {
+func (v *Verifier) verify(ctx context.Context, token string, now int64) (*verified, error) {
 	head, payload, signature, ok := split(token)
 	if !ok {
 		return nil, refuse(notWellFormed)
+	}
+	if x, text := v.externalOf(payload); x != nil {
+		return x.verify(ctx, token, text, now)
 	}
 	key, err := v.headerKey(head)
 	if err != nil {
@@ -234,6 +250,19 @@ func (v *Verifier) verify(token string, now int64) (*verified, error) {
 		return nil, err
 	}
 	return &verified{principal: c.principal(), lifetime: life, id: c.ID, session: c.Session, issued: c.issued()}, nil
+}
+
+// externalOf returns the external issuer that a payload names, and the payload; nil
+// for a payload of this server, or of nobody who is known.
+func (v *Verifier) externalOf(payload string) (*external, []byte) {
+	if v.externals == nil {
+		return nil, nil
+	}
+	text, err := v.base64.DecodeString(payload)
+	if err != nil || v.keys.issued(firstIssuer(text), v.base) {
+		return nil, nil
+	}
+	return v.externals.of(text), text
 }
 
 // firstIssuer is the member iss of a payload, if it stands there as Keys writes it.

@@ -84,9 +84,6 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 		return errors.Join(err, listener.Close())
 	}
 	server, err := openData(ctx, s.config(log))
-	if errors.Is(err, duly.ErrIssuer) {
-		err = &usageError{err}
-	}
 	if err != nil {
 		return errors.Join(err, listener.Close(), admin.close())
 	}

@@ -166,7 +166,18 @@ func (i *Issuer) loginCallback(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.signIn(user, began.Path)
+	return c.arrive(user, began.Path)
+}
+
+// arrive signs a user in who comes from elsewhere. It goes on by a page and not by a
+// redirect, because browsers hold the policy of the form that was sent there against
+// all the redirects that follow, of which the last leads to an application.
+func (c *call) arrive(user, path string) error {
+	if err := c.startSession(user); err != nil {
+		return err
+	}
+	c.w.Header().Set("Refresh", "0;url="+path)
+	return c.page(http.StatusOK, "arrived", page{Title: "You are signed in", Back: path})
 }
 
 func errLostSignIn() *oauthError {

@@ -78,7 +78,7 @@ func newPages() (*pages, error) {
 		"time": func(t time.Time) string { return t.Format("2 January 2006, 15:04 UTC") },
 		"uri":  func(s string) template.URL { return template.URL(s) }, // of a client's registered redirect URI
 	}
-	for _, name := range []string{"signin", "choose", "consent", "device", "deviceconfirm", "devicedone", "signedout", "error", "setup", "account", "formpost"} {
+	for _, name := range []string{"signin", "choose", "consent", "device", "deviceconfirm", "devicedone", "signedout", "arrived", "error", "setup", "account", "formpost"} {
 		p.templates[name], err = template.New("layout.html").Funcs(functions).ParseFS(pageFiles, "pages/layout.html", "pages/"+name+".html")
 		if err != nil {
 			return nil, err

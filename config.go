@@ -11,9 +11,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/duly-todo/duly/internal/auth"
 	"github.com/duly-todo/duly/internal/graph"
 	"github.com/duly-todo/duly/internal/store"
 	"github.com/duly-todo/duly/internal/webhook"
@@ -75,6 +77,15 @@ type Config struct {
 	// "graph," to change those. Each Server counts for itself. Empty means off.
 	Throttle string
 
+	// Issuers are other OpenID issuers whose access tokens are taken, and where people
+	// may sign in. One whose discovery document is not what it should be makes [New]
+	// fail with [ErrIssuer]; tokens of one that does not answer are refused until it does.
+	Issuers []Issuer
+
+	// NoPasswordSignIn takes the form for passwords off the sign-in page: people sign
+	// in at one of the Issuers, of which one needs a ClientID.
+	NoPasswordSignIn bool
+
 	// Now tells the time; time.Now if nil.
 	Now func() time.Time
 
@@ -113,6 +124,12 @@ func (c *Config) check() (profile graph.Profile, limits graph.Limits, allow webh
 		if err := store.CheckDSN(c.Database); err != nil {
 			return profile, limits, allow, err
 		}
+	}
+	if err := auth.CheckExternals(c.externals()); err != nil {
+		return profile, limits, allow, err
+	}
+	if c.NoPasswordSignIn && !slices.ContainsFunc(c.Issuers, func(i Issuer) bool { return i.ClientID != "" }) {
+		return profile, limits, allow, errors.New("nobody could sign in: without passwords one of the issuers needs a clientId, with which people sign in there")
 	}
 	if allow, err = webhook.ParseAllow(c.WebhookAllow); err != nil {
 		return profile, limits, allow, err

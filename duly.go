@@ -83,8 +83,14 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	verifier := auth.NewVerifier(keys, db.UserStanding, c.Now)
 	verifier.Serving(c.BaseURL, c.TrustedProxies, db)
+	externals, err := auth.NewExternals(ctx, c.externals(), keys, c.BaseURL, db, c.Now, c.Log)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	verifier.From(externals)
 	issuer, err := auth.NewIssuer(auth.IssuerOptions{
 		DB: db, Keys: keys, Verifier: verifier, Now: c.Now, Log: c.Log, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies, DevUser: c.DevUser,
+		Externals: externals, NoPasswords: c.NoPasswordSignIn,
 	})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -117,6 +123,7 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 			return
 		}
 		var following sync.WaitGroup
+		following.Go(func() { externals.Run(run) })
 		if path != store.Memory { // which nobody else writes to
 			following.Go(func() { verifier.Follow(run) })
 		}

@@ -25,7 +25,7 @@ func onlyIn() map[string][]string {
 		"database/sql":                  nil,
 		"net/http":                      {"internal/auth", "internal/webhook", "internal/graph", "", "todotest", "cmd/duly"},
 		"github.com/alecthomas/kong":    {"cmd/duly"},
-		"code.dny.dev/ssrf":             {"internal/webhook"},
+		"code.dny.dev/ssrf":             {"internal/auth", "internal/webhook"},
 		"github.com/go-jose/go-jose/v4": {"internal/auth"},
 
 		"golang.org/x/crypto/acme/autocert":              {"internal/certs"},

@@ -49,7 +49,7 @@ func TestPrecedence(t *testing.T) {
 // A mistake in the file is one line that names the file and the key.
 func TestConfigFileErrors(t *testing.T) {
 	t.Parallel()
-	const keys = "acme-accept-terms, acme-directory, acme-email, admin-listen, base-url, data, db, dev, expires, listen, log-format, log-level, profile, scope, throttle, tls, tls-cert, tls-key, tls-name, token, trusted-proxy, user, webhook-allow"
+	const keys = "acme-accept-terms, acme-directory, acme-email, admin-listen, base-url, data, db, dev, expires, issuers, listen, log-format, log-level, password-sign-in, profile, scope, throttle, tls, tls-cert, tls-key, tls-name, token, trusted-proxy, user, webhook-allow"
 	for _, tt := range []struct{ name, file, want string }{
 		{"unknown key", `{"lisen": ":1"}`, `duly.json: unknown key "lisen": the keys are ` + keys},
 		{"key in capitals", `{"Data": "d"}`, `duly.json: unknown key "Data": the keys are ` + keys},

@@ -23,17 +23,19 @@ import (
 type serveCommand struct {
 	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data, made if missing."`
 	databaseFlag
-	Listen       listenAddress `setting:"" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one."`
-	AdminListen  listenAddress `setting:"" placeholder:"HOST:PORT" help:"Address for metrics, health and, on loopback addresses, profiles, which ask for no token. Off without it."`
-	BaseURL      baseURL       `setting:"" placeholder:"URL" help:"Scheme and host that links in answers begin with. Without it, those that each client used."`
-	TrustedProxy []proxy       `setting:"" placeholder:"CIDR" help:"Addresses of the reverse proxies whose X-Forwarded-Proto and -Host headers count; may be repeated."`
-	TLS          tlsFlags      `embed:""`
-	Profile      string        `setting:"" default:"friendly" enum:"friendly,strict" placeholder:"NAME" help:"friendly mends the defects of Microsoft's service, strict copies them to test clients against."`
-	Throttle     throttle      `setting:"" default:"off" placeholder:"LIMITS" help:"Limits of an application: off, graph for those of Microsoft's service, or some of requests=10000/10m,concurrent=4,upload=150MB/5m (to one mailbox) and app=130000/10s (to all), also after graph to change those."`
-	WebhookAllow []webhookHost `setting:"" placeholder:"HOST" help:"Host names, addresses or ranges that notification URLs may lead to besides public addresses over https; over http too. May be repeated."`
-	Dev          bool          `setting:"" help:"Make a user for development, and print a token and commands to paste. On loopback addresses only."`
-	LogFormat    string        `setting:"" default:"text" enum:"text,json" placeholder:"FORM" help:"Form of the log on stderr: text or json."`
-	LogLevel     string        `setting:"" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Least level to log: debug, info (a line for each request), warn or error."`
+	Listen         listenAddress `setting:"" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one."`
+	AdminListen    listenAddress `setting:"" placeholder:"HOST:PORT" help:"Address for metrics, health and, on loopback addresses, profiles, which ask for no token. Off without it."`
+	BaseURL        baseURL       `setting:"" placeholder:"URL" help:"Scheme and host that links in answers begin with. Without it, those that each client used."`
+	TrustedProxy   []proxy       `setting:"" placeholder:"CIDR" help:"Addresses of the reverse proxies whose X-Forwarded-Proto and -Host headers count; may be repeated."`
+	TLS            tlsFlags      `embed:""`
+	Profile        string        `setting:"" default:"friendly" enum:"friendly,strict" placeholder:"NAME" help:"friendly mends the defects of Microsoft's service, strict copies them to test clients against."`
+	Issuers        issuersFile   `setting:"" placeholder:"FILE" help:"JSON file of the external OpenID issuers whose tokens are taken and where people may sign in."`
+	PasswordSignIn bool          `setting:"" default:"true" negatable:"" help:"Let people sign in with passwords; without, at one of the external issuers alone."`
+	Throttle       throttle      `setting:"" default:"off" placeholder:"LIMITS" help:"Limits of an application: off, graph for those of Microsoft's service, or some of requests=10000/10m,concurrent=4,upload=150MB/5m (to one mailbox) and app=130000/10s (to all), also after graph to change those."`
+	WebhookAllow   []webhookHost `setting:"" placeholder:"HOST" help:"Host names, addresses or ranges that notification URLs may lead to besides public addresses over https; over http too. May be repeated."`
+	Dev            bool          `setting:"" help:"Make a user for development, and print a token and commands to paste. On loopback addresses only."`
+	LogFormat      string        `setting:"" default:"text" enum:"text,json" placeholder:"FORM" help:"Form of the log on stderr: text or json."`
+	LogLevel       string        `setting:"" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Least level to log: debug, info (a line for each request), warn or error."`
 }
 
 // Examples are shown at the end of the help.
@@ -61,6 +63,9 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	log := s.logger(c.stderr)
+	if err := s.config(log).Validate(); err != nil {
+		return &usageError{err}
+	}
 	config, prepare, err := s.tlsConfig(log)
 	if err != nil {
 		return err
@@ -112,6 +117,9 @@ func (s *serveCommand) hint(ctx context.Context, server *duly.Server, curl, url 
 	if s.Dev {
 		return devHint(ctx, server, curl, url)
 	}
+	if !s.PasswordSignIn { // whoever signs in is known elsewhere
+		return "", nil
+	}
 	anybody, err := server.AnybodyCanSignIn(ctx)
 	if err != nil || anybody {
 		return "", err
@@ -124,6 +132,7 @@ func (s *serveCommand) config(log *slog.Logger) duly.Config {
 	config := duly.Config{
 		DataDir: string(s.Data), Database: string(s.DB), Metrics: s.AdminListen != "",
 		BaseURL: string(s.BaseURL), Profile: s.Profile, Throttle: string(s.Throttle), Log: log,
+		Issuers: s.Issuers.list, NoPasswordSignIn: !s.PasswordSignIn,
 	}
 	for _, p := range s.TrustedProxy {
 		config.TrustedProxies = append(config.TrustedProxies, netip.Prefix(p))

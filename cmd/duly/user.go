@@ -25,6 +25,8 @@ type userCommand struct {
 	SignOut   userSignOutCommand   `cmd:"" help:"Sign a user out everywhere."`
 	Disable   userDisableCommand   `cmd:"" help:"Keep a user from signing in, and sign the user out everywhere."`
 	Enable    userEnableCommand    `cmd:"" help:"Let a user who was disabled sign in again."`
+	Link      userLinkCommand      `cmd:"" help:"Let a person of an external issuer in as a user."`
+	Unlink    userUnlinkCommand    `cmd:"" help:"Take such a link back, and sign the user out everywhere."`
 
 	Tokens      userTokensCommand      `cmd:"" help:"List the personal access tokens of a user."`
 	RevokeToken userRevokeTokenCommand `cmd:"" help:"End a personal access token of a user."`
@@ -92,27 +94,54 @@ func (u *userListCommand) Run(ctx context.Context, c *console) (err error) {
 	if err != nil {
 		return fmt.Errorf("listing the users: %w", err)
 	}
+	links, err := allLinks(ctx, server)
+	if err != nil {
+		return fmt.Errorf("listing the links: %w", err)
+	}
 	if u.JSON {
-		return writeUsersJSON(c, users)
+		return writeUsersJSON(c, users, links)
 	}
 	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "NAME\tDISPLAY NAME\tMAIL\tID")
 	for _, user := range users {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", user.UserPrincipalName, printable(user.DisplayName), cmp.Or(printable(user.Mail), "-"), user.ID)
 	}
+	if err := table.Flush(); err != nil || len(links) == 0 {
+		return err
+	}
+	fmt.Fprintln(table, "\nNAME\tISSUER\tSUBJECT")
+	for _, user := range users {
+		for _, link := range links[user.ID] {
+			fmt.Fprintf(table, "%s\t%s\t%s\n", user.UserPrincipalName, printable(link.Issuer), printable(link.Subject))
+		}
+	}
 	return table.Flush()
 }
 
 // allUsers reads the users page by page.
-func allUsers(ctx context.Context, server *duly.Server) (users []duly.User, err error) {
+func allUsers(ctx context.Context, server *duly.Server) ([]duly.User, error) {
+	return allPages(ctx, server.Users)
+}
+
+// allLinks reads who the people of external issuers are, by the id of the user.
+func allLinks(ctx context.Context, server *duly.Server) (map[string][]duly.Identity, error) {
+	links := map[string][]duly.Identity{}
+	all, err := allPages(ctx, server.Identities)
+	for _, link := range all {
+		links[link.UserID] = append(links[link.UserID], link)
+	}
+	return links, err
+}
+
+func allPages[T any](ctx context.Context, read func(ctx context.Context, skip, limit int) ([]T, error)) (all []T, err error) {
 	const page = 1000
 	for {
-		next, err := server.Users(ctx, len(users), page)
+		next, err := read(ctx, len(all), page)
 		if err != nil {
 			return nil, err
 		}
-		if users = append(users, next...); len(next) < page {
-			return users, nil
+		if all = append(all, next...); len(next) < page {
+			return all, nil
 		}
 	}
 }
@@ -128,16 +157,27 @@ func printable(s string) string {
 }
 
 // writeUsersJSON writes the users with the names that Graph gives their properties.
-func writeUsersJSON(c *console, users []duly.User) error {
+func writeUsersJSON(c *console, users []duly.User, links map[string][]duly.Identity) error {
+	type identity struct {
+		SignInType string `json:"signInType"`
+		Issuer     string `json:"issuer"`
+		Subject    string `json:"issuerAssignedId"`
+	}
 	type user struct {
 		ID                string `json:"id"`
 		UserPrincipalName string `json:"userPrincipalName"`
 		DisplayName       string `json:"displayName"`
 		Mail              string `json:"mail,omitempty"`
+
+		Identities []identity `json:"identities,omitempty"`
 	}
 	out := make([]user, 0, len(users))
 	for _, u := range users {
-		out = append(out, user(u))
+		one := user{ID: u.ID, UserPrincipalName: u.UserPrincipalName, DisplayName: u.DisplayName, Mail: u.Mail}
+		for _, link := range links[u.ID] {
+			one.Identities = append(one.Identities, identity{"federated", link.Issuer, link.Subject})
+		}
+		out = append(out, one)
 	}
 	e := json.NewEncoder(c.stdout)
 	e.SetEscapeHTML(false)
@@ -151,6 +191,8 @@ func openData(ctx context.Context, config duly.Config) (*duly.Server, error) {
 	switch {
 	case err == nil:
 		return server, nil
+	case errors.Is(err, duly.ErrIssuer):
+		return nil, &usageError{err}
 	case errors.Is(err, duly.ErrUnavailable):
 		return nil, fmt.Errorf("%w: see that the server runs, and that --db or DULY_DB names it", err)
 	case errors.Is(err, duly.ErrNoData) && config.Database != "":

@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -133,6 +135,31 @@ type webhookHost string
 func (h *webhookHost) UnmarshalText(text []byte) error {
 	*h = webhookHost(text)
 	return duly.Config{WebhookAllow: []string{string(text)}}.Validate()
+}
+
+// issuersFile is a file of external issuers, and what it holds.
+type issuersFile struct {
+	path string
+	list []duly.Issuer
+}
+
+// UnmarshalText reads the file, and leaves the check to the server's configuration.
+func (f *issuersFile) UnmarshalText(text []byte) error {
+	f.path = string(text)
+	content, err := os.ReadFile(f.path)
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	if err != nil {
+		return fmt.Errorf("%s cannot be read: %w", f.path, err)
+	}
+	if f.list, err = duly.ParseIssuers(content); err == nil {
+		err = duly.Config{Issuers: f.list}.Validate()
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", f.path, err)
+	}
+	return err
 }
 
 // userName is the principal name of a new user.

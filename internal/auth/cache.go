@@ -13,17 +13,20 @@ const cacheSize = 4_096
 type verified struct {
 	principal Principal
 	lifetime  lifetime
-	key       *signingKey
-	id        string // the claim jti
-	session   string // the claim sid
-	issued    int64  // in microseconds since 1970
+	key       *signingKey // of this server's; nil for those of others
+	id        string      // the claim jti
+	session   string      // the claim sid
+	issued    int64       // in microseconds since 1970
+
+	external *external // who has signed it; nil: this server
+	foreign  usedKey   // the key of external's
 }
 
 // A cache remembers tokens that were verified, because a signature costs more
 // than all the rest of a request. It keeps what the token says and no verdict:
 // whoever takes an entry checks its lifetime again, whether its key is still one,
-// and how its user and its application stand. Tokens that were never good are not remembered, so nobody can
-// fill the cache with them.
+// and how its user and its application stand. Tokens that were never good are not
+// remembered, so nobody can fill the cache with them.
 //
 // The key is the text of the token itself, since hashing it first would cost
 // ten times the look-up. The texts are secrets, in memory only.

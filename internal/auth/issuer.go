@@ -37,6 +37,8 @@ type IssuerOptions struct {
 	BaseURL        string         // scheme and host of the server; empty: those of loopback that a client used
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For counts
 	DevUser        string         // name of the user whom anybody on this machine may be by one click; empty: none
+	Externals      *Externals     // other issuers, where people may sign in; may be nil
+	NoPasswords    bool           // people sign in there alone
 }
 
 // An Issuer gives out tokens, in the dialect of OAuth 2.0 and OpenID Connect
@@ -54,6 +56,7 @@ type Issuer struct {
 	accounts, addresses *limiter // wrong passwords
 	userCodes           *limiter // wrong codes of devices, by session
 	devices             *limiter // codes given to devices, by address
+	externalSignIns     *limiter // that began at other issuers, by address
 }
 
 // NewIssuer returns an Issuer. It fails when the keys are of no use.
@@ -70,6 +73,7 @@ func NewIssuer(o IssuerOptions) (*Issuer, error) {
 		IssuerOptions: o, base: strings.TrimSuffix(o.BaseURL, "/"), secret: secret, passwords: newPasswords(), pages: pages,
 		accounts: newLimiter(10, 10*time.Minute), addresses: newLimiter(50, 10*time.Minute),
 		userCodes: newLimiter(10, 15*time.Minute), devices: newLimiter(100, 10*time.Minute),
+		externalSignIns: newLimiter(100, 10*time.Minute),
 	}
 	i.mux = i.routes()
 	return i, nil
@@ -95,6 +99,8 @@ func (i *Issuer) routes() *http.ServeMux {
 		"/{tenant}/oauth2/v2.0/authorize": i.authorize,
 		"/{tenant}/oauth2/v2.0/logout":    i.logout,
 		"/login":                          i.login,
+		"/login/external":                 i.loginExternal,
+		callbackPath:                      i.loginCallback,
 		"/consent":                        i.consent,
 		"/devicelogin":                    i.deviceLogin,
 		"/setup/{link}":                   i.setup,

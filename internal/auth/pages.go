@@ -46,6 +46,8 @@ type page struct {
 	Declined    bool
 	DevUser     string // display name of the development user that the page offers
 	Min, Max    int    // characters of a password
+	NoPasswords bool
+	Elsewhere   []elsewhere // where else people may sign in
 
 	Action string     // of a form for a client
 	Fields url.Values // of a form for a client
@@ -76,7 +78,7 @@ func newPages() (*pages, error) {
 		"time": func(t time.Time) string { return t.Format("2 January 2006, 15:04 UTC") },
 		"uri":  func(s string) template.URL { return template.URL(s) }, // of a client's registered redirect URI
 	}
-	for _, name := range []string{"signin", "choose", "consent", "device", "deviceconfirm", "devicedone", "signedout", "error", "setup", "account", "formpost"} {
+	for _, name := range []string{"signin", "choose", "consent", "device", "deviceconfirm", "devicedone", "signedout", "arrived", "error", "setup", "account", "formpost"} {
 		p.templates[name], err = template.New("layout.html").Funcs(functions).ParseFS(pageFiles, "pages/layout.html", "pages/"+name+".html")
 		if err != nil {
 			return nil, err
@@ -159,7 +161,8 @@ func typed(s string) string {
 
 // signInPage asks for a name and a password, and goes on with path.
 func (c *call) signInPage(status int, path, name, message string) error {
-	p := page{Title: "Sign in", Name: typed(name), Error: message, Continue: c.sealed(path)}
+	p := page{Title: "Sign in", Name: typed(name), Error: message, Continue: c.sealed(path), NoPasswords: c.i.NoPasswords}
+	p.Elsewhere = c.elsewhere(p.Continue)
 	if c.offersDevUser() {
 		u, err := c.i.DB.User(c.Context(), c.i.DevUser)
 		if err != nil {

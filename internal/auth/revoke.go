@@ -22,6 +22,9 @@ func (i *Issuer) readAccessToken(c *call, token string) (*claims, error) {
 		return nil, err
 	}
 	_, payload, _, _ := split(token)
+	if x, _ := i.Verifier.externalOf(payload); x != nil {
+		return nil, nil // it is not for this server to say or to end
+	}
 	text, err := i.Verifier.base64.DecodeString(payload)
 	if err != nil {
 		return nil, nil // a token that is good and no JWT

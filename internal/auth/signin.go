@@ -200,6 +200,9 @@ func (i *Issuer) login(c *call) error {
 		}
 		return c.signIn(user.ID, path)
 	}
+	if i.NoPasswords {
+		return errorf(403, "access_denied", 50105, "Nobody signs in with a password here.")
+	}
 	name := strings.TrimSpace(form.Get("username"))
 	user, err := i.checkPassword(c, name, form.Get("password"))
 	if err != nil {

@@ -113,7 +113,7 @@ func (v *Verifier) checkStanding(ctx context.Context, t *verified, now int64) er
 			return err
 		}
 	}
-	if t.principal.App == CommandLineApp {
+	if t.principal.App == CommandLineApp || t.external != nil { // whose applications are not registered here
 		return nil
 	}
 	app, err := v.apps.of(ctx, t.principal.App)

@@ -50,6 +50,8 @@ type Verifier struct {
 	base  string    // scheme and host of the server; see Serving
 	db    *store.DB // of the personal access tokens; nil: there are none
 
+	externals *Externals // whose tokens are taken too; nil: nobody's
+
 	proxies  []netip.Prefix // peers whose X-Forwarded-For counts
 	failures *limiter       // of tokens that were refused, by address; nil: they are not counted
 
@@ -138,7 +140,7 @@ func (v *Verifier) authenticate(ctx context.Context, token string) (Principal, e
 	known := v.cached(token, now)
 	if known == nil {
 		var err error
-		if known, err = v.verify(token, now); err != nil {
+		if known, err = v.verify(ctx, token, now); err != nil {
 			return Principal{}, err
 		}
 		v.cache.put(token, known)
@@ -146,13 +148,20 @@ func (v *Verifier) authenticate(ctx context.Context, token string) (Principal, e
 	return v.known(ctx, token, known, now)
 }
 
-// cached is what is known of a token that was verified by a key which still is one.
+// cached is what is known of a token that was verified by a key which still is one,
+// of this server or of an external issuer.
 func (v *Verifier) cached(token string, now int64) *verified {
 	known, hit := v.cache.get(token)
-	switch {
-	case !hit:
+	if !hit {
 		return nil
-	case !v.keys.holds(known.key, now):
+	}
+	good := false
+	if known.external != nil {
+		good = known.external.holds(known.foreign.kid, known.foreign.print)
+	} else {
+		good = v.keys.holds(known.key, now)
+	}
+	if !good {
 		v.cache.drop(token)
 		return nil
 	}
@@ -212,10 +221,13 @@ func namesAccessToken(query string) bool {
 }
 
 // verify checks all of a token but its user.
-func (v *Verifier) verify(token string, now int64) (*verified, error) {
+func (v *Verifier) verify(ctx context.Context, token string, now int64) (*verified, error) {
 	head, payload, signature, ok := split(token)
 	if !ok {
 		return nil, refuse(notWellFormed)
+	}
+	if x, text := v.externalOf(payload); x != nil {
+		return x.verify(ctx, token, text, now)
 	}
 	key, err := v.headerKey(head, now)
 	if err != nil {
@@ -248,6 +260,19 @@ func (v *Verifier) verify(token string, now int64) (*verified, error) {
 		return nil, err
 	}
 	return &verified{principal: c.principal(), lifetime: life, key: key, id: c.ID, session: c.Session, issued: c.issued()}, nil
+}
+
+// externalOf returns the external issuer that a payload names, and the payload; nil
+// for a payload of this server, or of nobody who is known.
+func (v *Verifier) externalOf(payload string) (*external, []byte) {
+	if v.externals == nil {
+		return nil, nil
+	}
+	text, err := v.base64.DecodeString(payload)
+	if err != nil || v.keys.issued(firstIssuer(text), v.base) {
+		return nil, nil
+	}
+	return v.externals.of(text), text
 }
 
 // firstIssuer is the member iss of a payload, if it stands there as Keys writes it.

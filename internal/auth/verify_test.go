@@ -524,7 +524,7 @@ func BenchmarkFlood(b *testing.B) {
 func benchmarkFull(b *testing.B, i *issuer) {
 	v := NewVerifier(i.keys, users, testTime)
 	good := i.good()
-	first, err := v.verify(good, testTime().Unix())
+	first, err := v.verify(b.Context(), good, testTime().Unix())
 	if err != nil {
 		b.Fatal(err)
 	}

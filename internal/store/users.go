@@ -36,20 +36,25 @@ func (db *DB) AddUser(ctx context.Context, u todo.User, app string) error {
 		} else if other != "" {
 			return todo.Errorf(todo.Conflict, "userPrincipalName", "There is a user named %s already.", u.UserPrincipalName)
 		}
-		err := tx.conn.exec(`INSERT INTO users (`+userColumns+`, version, log_floor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`, userValues(u)...)
-		if err != nil {
-			return err
-		}
-		if err := tx.conn.exec(`INSERT INTO login_names (login_name, user_id) VALUES (?, ?)`, text(fold(u.UserPrincipalName)), text(u.ID)); err != nil {
-			return err
-		}
-		for _, c := range todo.FirstCategories(tx.NewGUID) {
-			if err := tx.InsertCategory(c); err != nil {
-				return err
-			}
-		}
-		return tx.InsertList(&todo.TaskList{ID: tx.NewID(), Name: todo.DefaultListName, Wellknown: todo.DefaultList, Modified: tx.now})
+		return tx.addUser(u)
 	})
+}
+
+// addUser writes a user whose principal name is free, and the mailbox.
+func (tx *Tx) addUser(u todo.User) error {
+	err := tx.conn.exec(`INSERT INTO users (`+userColumns+`, version, log_floor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`, userValues(u)...)
+	if err != nil {
+		return err
+	}
+	if err := tx.conn.exec(`INSERT INTO login_names (login_name, user_id) VALUES (?, ?)`, text(fold(u.UserPrincipalName)), text(u.ID)); err != nil {
+		return err
+	}
+	for _, c := range todo.FirstCategories(tx.NewGUID) {
+		if err := tx.InsertCategory(c); err != nil {
+			return err
+		}
+	}
+	return tx.InsertList(&todo.TaskList{ID: tx.NewID(), Name: todo.DefaultListName, Wellknown: todo.DefaultList, Modified: tx.now})
 }
 
 // UpdateUser writes the properties of the mailbox's owner.

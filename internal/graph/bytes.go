@@ -151,7 +151,6 @@ func (s *Server) send(r *request, d *download, w io.Writer) {
 // one that holds for a version of the file alone, as files have no etag (RFC
 // 9110, sections 13.1.5 and 14.2).
 func (r *request) byteRange(size int64) (from, to int64, err error) {
-	r.header.Set("Accept-Ranges", "bytes")
 	text, ok := strings.CutPrefix(strings.ToLower(r.Header.Get("Range")), "bytes=")
 	first, last, hasDash := strings.Cut(text, "-")
 	if !ok || !hasDash || r.Header.Get("If-Range") != "" {

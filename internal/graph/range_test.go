@@ -67,7 +67,7 @@ func TestRange(t *testing.T) {
 	} {
 		w := m.do("GET", path, nil, "Range", tt.asked)
 		wantRange := map[int]string{206: fmt.Sprintf("bytes %d-%d/%d", tt.from, tt.to-1, size), 416: fmt.Sprintf("bytes */%d", size)}[tt.status]
-		if w.Code != tt.status || w.Header().Get("Content-Range") != wantRange || w.Header().Get("Accept-Ranges") != "bytes" {
+		if w.Code != tt.status || w.Header().Get("Content-Range") != wantRange {
 			t.Errorf("%q: %d, %v", tt.asked, w.Code, w.Header())
 			continue
 		}

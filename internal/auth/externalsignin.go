@@ -166,6 +166,7 @@ func (i *Issuer) loginCallback(c *call) error {
 	if err != nil {
 		return err
 	}
+	i.externalSignIns.giveBack(c.addressGroup())
 	return c.arrive(user, began.Path)
 }
 

@@ -166,6 +166,7 @@ func (i *Issuer) loginCallback(c *call) error {
 	if err != nil {
 		return err
 	}
+	i.externalSignIns.giveBack(c.addressGroup())
 	return c.arrive(user, began.Path)
 }
 
@@ -186,14 +187,14 @@ func errLostSignIn() *oauthError {
 
 // badAnswer says that a person is not signed in because of what the issuer sent.
 func (x *external) badAnswer(err error) *oauthError {
-	return errorf(502, "server_error", 50008, "%s sent an answer that cannot be used: %s", x.Name, err)
+	return errorf(502, "server_error", 50008, "%s sent an answer that cannot be used: %s.", x.Name, strings.TrimSuffix(err.Error(), "."))
 }
 
 // redeem exchanges a code for an id_token and returns what that says.
 func (x *external) redeem(c *call, code, state string) (*externalClaims, error) {
 	said := x.says()
 	if said == nil {
-		return nil, x.badAnswer(errors.New("its keys are not known."))
+		return nil, x.badAnswer(errors.New("its keys are not known"))
 	}
 	token, err := x.idToken(c.Context(), said, url.Values{
 		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {c.base + callbackPath}, "code_verifier": {c.i.codeVerifier(state)},
@@ -235,7 +236,7 @@ func (x *external) idToken(ctx context.Context, said *externalSays, form url.Val
 		IDToken string `json:"id_token"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || status != http.StatusOK || answer.IDToken == "" {
-		return "", fmt.Errorf("its token endpoint answers with the status %d and the error %q.", status, clip(answer.Error))
+		return "", fmt.Errorf("its token endpoint answers with the status %d and the error %q", status, clip(answer.Error))
 	}
 	return answer.IDToken, nil
 }

@@ -265,7 +265,7 @@ func (v *Verifier) verify(ctx context.Context, token string, now int64) (*verifi
 // externalOf returns the external issuer that a payload names, and the payload; nil
 // for a payload of this server, or of nobody who is known.
 func (v *Verifier) externalOf(payload string) (*external, []byte) {
-	if v.externals == nil {
+	if v.externals == nil || len(v.externals.all) == 0 {
 		return nil, nil
 	}
 	text, err := v.base64.DecodeString(payload)

@@ -88,6 +88,61 @@ func (s *Server) Apps(ctx context.Context) ([]App, error) {
 	return out, err
 }
 
+// UpdateApp changes the name, the redirect URIs and the permissions of the
+// application with a.ID; the kind stays. Tokens that it has keep the permissions
+// with which they were given out. The error is [ErrNoApp] when there is none.
+func (s *Server) UpdateApp(ctx context.Context, a App) error {
+	app, err := checkApp(a)
+	if err != nil {
+		return err
+	}
+	err = s.db.ChangeApp(ctx, app.ID, func(old *store.App, _ []store.Credential) ([]string, []store.Credential, error) {
+		old.Name, old.Kind, old.RedirectURIs, old.Scopes, old.Roles = app.Name, app.Kind, app.RedirectURIs, app.Scopes, app.Roles
+		return nil, nil, nil
+	})
+	return noApp(err, a.ID)
+}
+
+// A Credential is what is known of a secret or a certificate of an application.
+type Credential struct {
+	ID          string
+	Hint        string // the end of the secret and its name, or the subject of the certificate
+	Certificate bool
+	Created     time.Time
+	Expires     time.Time
+}
+
+// ErrNoCredential says that an application has no credential of an ID.
+var ErrNoCredential = errors.New("there is no such credential")
+
+// Credentials returns those of an application that have not expired, oldest first.
+func (s *Server) Credentials(ctx context.Context, app string) ([]Credential, error) {
+	a, err := s.db.App(ctx, app)
+	if err != nil {
+		return nil, noApp(err, app)
+	}
+	all, err := s.db.Credentials(ctx, a.ID)
+	out := make([]Credential, len(all))
+	for i, c := range all {
+		out[i] = Credential{c.ID, c.Hint, c.Certificate != "", c.Created, c.Expires}
+	}
+	return out, err
+}
+
+// RemoveCredential ends a secret or a certificate of an application, and not the
+// tokens that were given for it. The error is [ErrNoApp] or [ErrNoCredential].
+func (s *Server) RemoveCredential(ctx context.Context, app, id string) error {
+	err := s.db.ChangeApp(ctx, app, func(_ *store.App, have []store.Credential) ([]string, []store.Credential, error) {
+		for _, c := range have {
+			if c.ID == id {
+				return []string{id}, nil, nil
+			}
+		}
+		return nil, nil, fmt.Errorf("%w: %.40s", ErrNoCredential, id)
+	})
+	return noApp(err, app)
+}
+
 // RemoveApp removes an application with all that was given to it; its tokens are
 // refused from then on. The error is [ErrNoApp] when there is none.
 func (s *Server) RemoveApp(ctx context.Context, id string) error {

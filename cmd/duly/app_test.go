@@ -96,7 +96,7 @@ func TestAppMistakes(t *testing.T) {
 		{"no redirect URI", "app add x --confidential", "an application that signs users in needs a redirect URI. See duly app add --help."},
 		{"wildcard", "app add x --spa --redirect-uri https://*.example.org/", `the redirect URI "https://*.example.org/" must not have a wildcard: register each URI. See duly app add --help.`},
 		{"http", "app add x --confidential --redirect-uri http://app.example.org/", `the redirect URI "http://app.example.org/" must be https, since its host is not this machine. See duly app add --help.`},
-		{"unknown role", "app add x --daemon --role Mail.Read", `unknown application permission "Mail.Read": the known ones are Tasks.Read.All, Tasks.ReadWrite.All, User.Read.All, User.ReadBasic.All, MailboxSettings.Read, MailboxSettings.ReadWrite. See duly app add --help.`},
+		{"unknown role", "app add x --daemon --role Mail.Read", `unknown application permission "Mail.Read": the known ones are Tasks.Read.All, Tasks.ReadWrite.All, User.Read.All, User.ReadBasic.All, MailboxSettings.Read, MailboxSettings.ReadWrite, Application.Read.All, Application.ReadWrite.All. See duly app add --help.`},
 		{"roles of a public one", "app add x --public --role Tasks.Read.All", "only an application that keeps a secret can have roles, which are for all mailboxes. See duly app add --help."},
 		{"host with the word", "app add x --daemon --base-url https://mytoken.example", `--base-url: the host of the base URL "https://mytoken.example" must not contain the word token, on which Microsoft's client libraries stumble: choose another name. See duly app add --help.`},
 	} {

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/duly-todo/duly/internal/store"
+	"github.com/duly-todo/duly/internal/todo"
 )
 
 // CheckApp says what is wrong with an application to register, and writes its
@@ -67,6 +68,20 @@ func NewSecret(ctx context.Context, db *store.DB, app string, now time.Time, lif
 	return secret, err
 }
 
+// NewPassword makes a secret with a name for an application, and the credential
+// that is to be stored of it.
+func NewPassword(app, name string, now, end time.Time) (string, store.Credential, error) {
+	name = strings.TrimSpace(name)
+	switch {
+	case utf8.RuneCountInString(name) > 120:
+		return "", store.Credential{}, todo.Errorf(todo.Invalid, "displayName", "The property 'displayName' is longer than the 120 characters allowed.")
+	case !end.After(now) || end.Sub(now) > MaxCredentialLife:
+		return "", store.Credential{}, todo.Errorf(todo.Invalid, "endDateTime", "A secret must end later than now and within %.0f hours.", MaxCredentialLife.Hours())
+	}
+	secret, hash := newSecret(clientPrefix, app)
+	return secret, store.Credential{ID: newGUID(), Hash: hash, Hint: strings.TrimSpace(secret[len(secret)-4:] + " " + name), Expires: end}, nil
+}
+
 // AddCertificate registers the certificate of a PEM text, whose private key the
 // application keeps. It is good until it expires.
 func AddCertificate(ctx context.Context, db *store.DB, app string, text []byte, now time.Time) error {
@@ -74,24 +89,33 @@ func AddCertificate(ctx context.Context, db *store.DB, app string, text []byte, 
 		if block.Type != "CERTIFICATE" {
 			continue
 		}
-		certificate, err := x509.ParseCertificate(block.Bytes)
+		credential, err := NewCertificate(block.Bytes, now)
 		if err != nil {
-			return fmt.Errorf("the certificate cannot be read: %w", err)
+			return err
 		}
-		key, ok := certificate.PublicKey.(*rsa.PublicKey)
-		if !ok || key.N.BitLen() < rsaBits {
-			return fmt.Errorf("the certificate must have an RSA key of %d bits or more", rsaBits)
-		}
-		if !now.Before(certificate.NotAfter) {
-			return fmt.Errorf("the certificate has expired on %s", certificate.NotAfter.Format(time.DateOnly))
-		}
-		x5t, x5t256 := sha1.Sum(block.Bytes), sha256.Sum256(block.Bytes)
-		return db.AddCredential(ctx, app, store.Credential{
-			ID: newGUID(), Hint: clip(certificate.Subject.String()), Certificate: base64.StdEncoding.EncodeToString(block.Bytes),
-			X5T: base64.RawURLEncoding.EncodeToString(x5t[:]), X5TS256: base64.RawURLEncoding.EncodeToString(x5t256[:]), Expires: certificate.NotAfter,
-		}, -1)
+		return db.AddCredential(ctx, app, credential, -1)
 	}
 	return errors.New("the file holds no certificate: it must be PEM, with a line BEGIN CERTIFICATE")
+}
+
+// NewCertificate is the credential of a certificate, in the form DER.
+func NewCertificate(der []byte, now time.Time) (store.Credential, error) {
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return store.Credential{}, fmt.Errorf("the certificate cannot be read: %w", err)
+	}
+	key, ok := certificate.PublicKey.(*rsa.PublicKey)
+	if !ok || key.N.BitLen() < rsaBits {
+		return store.Credential{}, fmt.Errorf("the certificate must have an RSA key of %d bits or more", rsaBits)
+	}
+	if !now.Before(certificate.NotAfter) {
+		return store.Credential{}, fmt.Errorf("the certificate has expired on %s", certificate.NotAfter.Format(time.DateOnly))
+	}
+	x5t, x5t256 := sha1.Sum(der), sha256.Sum256(der)
+	return store.Credential{
+		ID: newGUID(), Hint: clip(certificate.Subject.String()), Certificate: base64.StdEncoding.EncodeToString(der),
+		X5T: base64.RawURLEncoding.EncodeToString(x5t[:]), X5TS256: base64.RawURLEncoding.EncodeToString(x5t256[:]), Expires: certificate.NotAfter,
+	}, nil
 }
 
 // Consent notes that a user allows an application all its scopes.

@@ -22,6 +22,7 @@ func oidcScopes() []string { return []string{"openid", "profile", "email", "offl
 func knownRoles() []string {
 	return []string{
 		"Tasks.Read.All", "Tasks.ReadWrite.All", "User.Read.All", "User.ReadBasic.All", "MailboxSettings.Read", "MailboxSettings.ReadWrite",
+		"Application.Read.All", "Application.ReadWrite.All",
 	}
 }
 

@@ -111,6 +111,8 @@ func bodyType(method, template string) (name string, collection bool) {
 		return "subscription", last == "subscriptions" && method == "GET"
 	case "linkedresources":
 		return "linkedResource", !strings.HasSuffix(template, "}") && method == "GET"
+	case "applications", "{application}":
+		return "application", last == "applications" && method == "GET"
 	case "outlook":
 		return "outlookUser", false
 	case "mastercategories":

@@ -323,7 +323,7 @@ func (s *isolation) mix(r graph.RouteInfo) (out []mixed) {
 func readsTexts(r graph.RouteInfo, profile string) bool {
 	silent := []string{"/$count", "/todo", "/outlook", "/attachmentSessions", "/attachmentSessions/{session}", "/content", "/language", "/timeZone", "/userPurpose", "/getVapidPublicKey", "/users"}
 	switch {
-	case r.Method != "GET" || strings.Contains(r.Path, "/supported"):
+	case r.Method != "GET" || r.Delegated == nil || strings.Contains(r.Path, "/supported"):
 		return false
 	case profile == "strict" && strings.HasSuffix(r.Path, "/extensions"):
 		return false

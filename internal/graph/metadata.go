@@ -60,6 +60,7 @@ func container() []resource {
 		{"me", "Singleton", "user"},
 		{"linkedResources", "EntitySet", "linkedResource"},
 		{"subscriptions", "EntitySet", "subscription"},
+		{"applications", "EntitySet", "application"},
 	}
 }
 
@@ -88,6 +89,7 @@ func entityTypes() []entityType {
 	bytes := []odata.Property{{Name: "contentBytes", Type: odata.String, TypeName: "Edm.Binary"}}
 	session := append(slices.Clone(store.UploadSessionSchema().Properties), odata.Property{Name: "content", Type: odata.String, TypeName: "Edm.Stream"})
 	return []entityType{
+		{name: "application", base: "entity", properties: store.AppSchema().Properties},
 		{name: "attachmentBase", base: "entity", abstract: true, stream: true, properties: store.AttachmentSchema().Properties},
 		{name: "attachmentSession", base: "entity", properties: session},
 		{name: "checklistItem", base: "entity", properties: store.ChecklistItemSchema().Properties},
@@ -259,7 +261,9 @@ var metadata = sync.OnceValue(func() []byte {
 		w.entity(&types[i], types)
 	}
 	const format = "graph.exchangeIdFormat"
+	w.operation("Action", "addPassword", "graph.application", "graph.passwordCredential", "passwordCredential", "graph.passwordCredential")
 	w.operation("Action", "createUploadSession", "Collection(graph.attachmentBase)", "graph.uploadSession", "attachmentInfo", "graph.attachmentInfo")
+	w.operation("Action", "removePassword", "graph.application", "", "keyId", "Edm.Guid")
 	w.operation("Action", "reauthorize", "graph.subscription", "")
 	w.operation("Action", "translateExchangeIds", "graph.user", "Collection(graph.convertIdResult)", "InputIds", "Collection(Edm.String)", "TargetIdType", format, "SourceIdType", format)
 	for _, name := range []string{"todoTask", "todoTaskList"} {

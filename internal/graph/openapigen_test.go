@@ -148,6 +148,7 @@ func openAPIParameters() fields {
 		path("attachmentBase-id", "The id of an attachment."),
 		path("attachmentSession-id", "The id of an upload session, which is a secret."),
 		path("subscription-id", "The id of a subscription."),
+		path("application-id", "The id of an application, which is its client id."),
 		query("top", "The most items of a page, up to 1000.", integer),
 		query("skip", "How many items to leave out at the beginning.", integer),
 		query("search", "Words to look for.", text),

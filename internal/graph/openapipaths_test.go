@@ -53,7 +53,7 @@ func typesOf(segment string) string {
 		"outlook": "outlookUser", "masterCategories": "outlookCategory", "mailboxSettings": "mailboxSettings",
 		"checklistItems": "checklistItem", "linkedResources": "linkedResource", "extensions": "openTypeExtension",
 		"attachments": "attachmentBase", "attachmentSessions": "attachmentSession",
-		"subscriptions": "subscription",
+		"subscriptions": "subscription", "applications": "application",
 	}[segment]
 }
 
@@ -113,7 +113,7 @@ func (o operation) kind() string {
 		return "setting"
 	case o.last() == "$count":
 		return "count"
-	case slices.Contains([]string{"delta", "createUploadSession", "reauthorize", "getVapidPublicKey"}, o.last()):
+	case slices.Contains([]string{"delta", "createUploadSession", "reauthorize", "getVapidPublicKey", "addPassword", "removePassword"}, o.last()):
 		return o.last()
 	case o.isContent():
 		return map[string]string{"GET": "download", "PUT": "upload", "DELETE": "discard"}[o.route.Method]
@@ -146,7 +146,7 @@ func (o operation) id() string {
 	switch kind := o.kind(); kind {
 	case "count":
 		return strings.Join(append(names, "GetCount"), ".")
-	case "delta", "createUploadSession", "reauthorize", "getVapidPublicKey":
+	case "delta", "createUploadSession", "reauthorize", "getVapidPublicKey", "addPassword", "removePassword":
 		return strings.Join(o.keyed, ".")
 	case "bound":
 		id := strings.Join(o.keyed, ".")
@@ -183,6 +183,7 @@ func (o operation) fields() fields {
 		"download": "The bytes of a " + o.typeName, "upload": "Send the bytes of a " + o.typeName, "discard": "Remove the bytes of a " + o.typeName,
 		"createUploadSession": "Begin to upload a large file",
 		"":                    "What paths begin with", "metadata": "The types of the API", "batch": "Many requests in one",
+		"addPassword": "Make a secret", "removePassword": "Remove a secret",
 		"reauthorize": "Answer to reauthorizationRequired", "getVapidPublicKey": "The key for web push, on beta alone",
 	}[o.kind()]
 	out := fields{{"operationId", o.id()}, {"summary", summary}}
@@ -202,6 +203,13 @@ func (o operation) fields() fields {
 	case "createUploadSession":
 		info := fields{{"type", "object"}, {"required", sequence("attachmentInfo")}, {"properties", fields{{"attachmentInfo", schemaRef("attachmentInfo")}}}}
 		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/json", info)}}})
+	case "addPassword", "removePassword":
+		member := field{"passwordCredential", schemaRef("passwordCredential")}
+		if o.last() == "removePassword" {
+			member = field{"keyId", fields{{"type", "string"}, {"format", "uuid"}}}
+		}
+		body := fields{{"type", "object"}, {"properties", fields{member}}}
+		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/json", body)}}})
 	case "upload":
 		out = append(out, field{"requestBody", fields{{"required", true}, {"content", mediaContent("application/octet-stream", binary())}}})
 	case "batch":
@@ -212,7 +220,7 @@ func (o operation) fields() fields {
 
 // hasETag says whether the entity, or the task that it is of, has an etag.
 func (o operation) hasETag() bool {
-	return !slices.Contains([]string{"user", "outlookCategory", "mailboxSettings", "subscription"}, o.typeName)
+	return !slices.Contains([]string{"user", "outlookCategory", "mailboxSettings", "subscription", "application"}, o.typeName)
 }
 
 // binary is the schema of bytes.
@@ -287,7 +295,7 @@ func (o operation) responses() fields {
 	case "create":
 		out = answer("201", "The new entity.", json(o.typeName))
 	case "update":
-		if o.typeName != "user" {
+		if o.typeName != "user" && o.typeName != "application" {
 			out = answer("200", "The entity as it is now.", json(o.typeName))
 		}
 		out = append(out, answer("204", "It is done.", nil)...)
@@ -302,7 +310,9 @@ func (o operation) responses() fields {
 		if o.typeName == "attachmentSession" {
 			out = append(answer("200", "The bytes are there, and more are expected.", json("uploadSession")), answer("201", "The attachment is complete.", nil)...)
 		}
-	case "reauthorize":
+	case "addPassword":
+		out = answer("200", "The secret, this once.", json("passwordCredential"))
+	case "reauthorize", "removePassword":
 		out = answer("204", "It is done.", nil)
 	case "getVapidPublicKey":
 		out = answer("200", "The key.", mediaContent("application/json", fields{{"type", "object"}, {"properties", fields{{"value", fields{{"type", "string"}}}}}}))
@@ -337,7 +347,7 @@ func (o operation) security() []any {
 		out = sequence(fields{{"delegated", sequence()}}, fields{{"application", sequence()}})
 	default:
 		add("delegated", o.route.Delegated)
-		if o.names[0] == "users" || o.names[0] == "subscriptions" {
+		if o.names[0] == "users" || o.names[0] == "subscriptions" || o.names[0] == "applications" {
 			add("application", o.route.Application)
 		}
 	}

@@ -38,6 +38,11 @@ func TestRoutePermissions(t *testing.T) {
 		want := r
 		want.Directory, want.Open, want.NoToken, want.Secret = false, false, false, false
 		switch {
+		case strings.HasPrefix(r.Path, "/applications"): // which have no mailbox
+			want.Directory, want.Delegated, want.Application = true, nil, []string{"Application.Read.All", "Application.ReadWrite.All"}
+			if r.Method != "GET" {
+				want.Application = want.Application[1:]
+			}
 		case r.Path == "/$batch": // whose parts are asked one by one
 			want.Open, want.Delegated, want.Application = true, nil, nil
 		case r.Path == "/", r.Path == "/$metadata":

@@ -35,6 +35,10 @@ var (
 	// A subscription names the mailbox in its resource: the handler looks at whose.
 	subscriptionsRead = &permission{tasksRead.delegated, tasksRead.application, false}
 
+	// Applications are the administrator's, and users have no such rank.
+	appsRead  = &permission{nil, []string{"Application.Read.All", "Application.ReadWrite.All"}, true}
+	appsWrite = &permission{nil, []string{"Application.ReadWrite.All"}, true}
+
 	noToken = &permission{} // nothing is asked for, not even a token
 )
 
@@ -166,6 +170,14 @@ func routes() []route {
 		{"DELETE", "/subscriptions/{subscription}", subscriptionsRead, (*Server).deleteSubscription},
 		{"POST", "/subscriptions/{subscription}/reauthorize", subscriptionsRead, (*Server).reauthorizeSubscription},
 		{"GET", "/subscriptions/getVapidPublicKey", subscriptionsRead, (*Server).getVapidPublicKey},
+
+		{"GET", "/applications", appsRead, (*Server).listApplications},
+		{"POST", "/applications", appsWrite, (*Server).createApplication},
+		{"GET", "/applications/{application}", appsRead, (*Server).getApplication},
+		{"PATCH", "/applications/{application}", appsWrite, (*Server).patchApplication},
+		{"DELETE", "/applications/{application}", appsWrite, (*Server).deleteApplication},
+		{"POST", "/applications/{application}/addPassword", appsWrite, (*Server).addPassword},
+		{"POST", "/applications/{application}/removePassword", appsWrite, (*Server).removePassword},
 	}
 }
 
@@ -302,7 +314,8 @@ func validKey(param *node, s odata.Segment) bool {
 		return s.Key && strings.EqualFold(s.KeyName, param.segment)
 	}
 	return s.KeyName == "" || strings.EqualFold(s.KeyName, "id") ||
-		param.segment == "user" && strings.EqualFold(s.KeyName, "userPrincipalName")
+		param.segment == "user" && strings.EqualFold(s.KeyName, "userPrincipalName") ||
+		param.segment == "application" && strings.EqualFold(s.KeyName, "appId")
 }
 
 // escapeID writes an id into a link. "=" and "@" stay as they are, as Graph

@@ -64,8 +64,8 @@ func scanApp(r *row) (App, error) {
 	return a, err
 }
 
-// AddApp writes a new application.
-func (db *DB) AddApp(ctx context.Context, a App) error {
+// AddApp writes a new application with its first credentials.
+func (db *DB) AddApp(ctx context.Context, a App, credentials ...Credential) error {
 	uris, err := json.Marshal(a.RedirectURIs)
 	if err != nil {
 		return err
@@ -79,9 +79,50 @@ func (db *DB) AddApp(ctx context.Context, a App) error {
 		if err != nil {
 			return err
 		}
-		return tx.conn.exec(`INSERT INTO apps (`+appColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, // tokens of one that had the id before stay ended
+		err = tx.conn.exec(`INSERT INTO apps (`+appColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, // tokens of one that had the id before stay ended
 			text(a.ID), text(a.Name), integer(int64(a.Kind)), text(string(uris)),
 			text(strings.Join(a.Scopes, " ")), text(strings.Join(a.Roles, " ")), integer(tx.now.UnixMicro()), integer(tx.now.UnixMicro()))
+		for i := 0; err == nil && i < len(credentials); i++ {
+			err = tx.putCredential(a.ID, credentials[i])
+		}
+		return err
+	})
+}
+
+// ChangeApp changes an application and its credentials in one transaction: change
+// is given both, changes the one and says which of the others go, by their ids, and
+// which come. The id and the kind stay. The error is todo.ErrNotFound when there is
+// no application.
+func (db *DB) ChangeApp(ctx context.Context, id string, change func(a *App, have []Credential) (gone []string, add []Credential, err error)) error {
+	return db.Update(ctx, As{}, func(tx *Tx) error {
+		a, err := tx.App(id)
+		if err != nil {
+			return err
+		}
+		have, err := tx.credentials(a.ID)
+		if err != nil {
+			return err
+		}
+		id, kind := a.ID, a.Kind
+		gone, add, err := change(&a, have)
+		if err != nil {
+			return err
+		}
+		if a.ID != id || a.Kind != kind {
+			return todo.Errorf(todo.Invalid, "", "An application stays of the kind that it was made as.")
+		}
+		uris, err := json.Marshal(a.RedirectURIs)
+		if err == nil {
+			err = tx.conn.exec(`UPDATE apps SET name = ?, redirect_uris = ?, scopes = ?, roles = ? WHERE app_id = ?`,
+				text(a.Name), text(string(uris)), text(strings.Join(a.Scopes, " ")), text(strings.Join(a.Roles, " ")), text(a.ID))
+		}
+		for i := 0; err == nil && i < len(gone); i++ {
+			err = tx.conn.exec(`DELETE FROM app_credentials WHERE app_id = ? AND credential_id = ?`, text(a.ID), text(gone[i]))
+		}
+		for i := 0; err == nil && i < len(add); i++ {
+			err = tx.putCredential(a.ID, add[i])
+		}
+		return err
 	})
 }
 
@@ -135,17 +176,37 @@ const credentialColumns = `credential_id, hash, hint, certificate, x5t, x5t_s256
 
 // Credentials returns the credentials of an application that have not expired.
 func (db *DB) Credentials(ctx context.Context, app string) (out []Credential, err error) {
-	err = db.lookup(ctx, "", func(tx *Tx) error {
-		out = out[:0]
-		return tx.conn.query(`SELECT `+credentialColumns+` FROM app_credentials WHERE app_id = ? AND expires > ? ORDER BY created, credential_id`,
-			func(r *row) error {
-				out = append(out, Credential{
-					ID: r.text(), Hash: r.text(), Hint: r.text(), Certificate: r.text(), X5T: r.text(), X5TS256: r.text(), Created: r.time(), Expires: r.time(),
-				})
-				return nil
-			}, text(app), integer(tx.now.UnixMicro()))
-	})
+	err = db.lookup(ctx, "", func(tx *Tx) (err error) { out, err = tx.credentials(app); return err })
 	return out, err
+}
+
+func (tx *Tx) credentials(app string) (out []Credential, err error) {
+	err = tx.conn.query(`SELECT `+credentialColumns+` FROM app_credentials WHERE app_id = ? AND expires > ? ORDER BY created, credential_id`,
+		func(r *row) error {
+			out = append(out, Credential{
+				ID: r.text(), Hash: r.text(), Hint: r.text(), Certificate: r.text(), X5T: r.text(), X5TS256: r.text(), Created: r.time(), Expires: r.time(),
+			})
+			return nil
+		}, text(app), integer(tx.now.UnixMicro()))
+	return out, err
+}
+
+// putCredential writes a new credential, of which there may be [MaxCredentials].
+func (tx *Tx) putCredential(app string, c Credential) error {
+	err := tx.conn.exec(`DELETE FROM app_credentials WHERE app_id = ? AND expires <= ?`, text(app), integer(tx.now.UnixMicro()))
+	count := int64(0)
+	if err == nil {
+		err = tx.conn.query(`SELECT count(*) FROM app_credentials WHERE app_id = ?`, func(r *row) error { count = r.int(); return nil }, text(app))
+	}
+	if err == nil && count >= MaxCredentials {
+		err = todo.Errorf(todo.Invalid, "", "The application has %d credentials, and that is the most.", count)
+	}
+	if err != nil {
+		return err
+	}
+	return tx.conn.exec(`INSERT INTO app_credentials (app_id, `+credentialColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		text(app), text(c.ID), text(c.Hash), text(c.Hint), text(c.Certificate), text(c.X5T), text(c.X5TS256),
+		integer(tx.now.UnixMicro()), integer(c.Expires.UnixMicro()))
 }
 
 // AddCredential gives an application another credential. The secrets that it has
@@ -156,27 +217,18 @@ func (db *DB) AddCredential(ctx context.Context, app string, c Credential, keep 
 		if _, err := tx.App(app); err != nil {
 			return err
 		}
-		err := tx.conn.exec(`DELETE FROM app_credentials WHERE app_id = ? AND expires <= ?`, text(app), integer(tx.now.UnixMicro()))
-		if err == nil && keep >= 0 {
+		var err error
+		if keep >= 0 {
 			end := integer(tx.now.Add(keep).UnixMicro())
 			err = tx.conn.exec(`UPDATE app_credentials SET expires = ? WHERE app_id = ? AND hash <> '' AND expires > ?`, end, text(app), end)
 		}
 		if err == nil && keep == 0 {
 			err = tx.endAppTokens(app)
 		}
-		count := int64(0)
-		if err == nil {
-			err = tx.conn.query(`SELECT count(*) FROM app_credentials WHERE app_id = ?`, func(r *row) error { count = r.int(); return nil }, text(app))
-		}
-		if err == nil && count >= MaxCredentials {
-			err = todo.Errorf(todo.Invalid, "", "The application has %d credentials, and that is the most.", count)
-		}
 		if err != nil {
 			return err
 		}
-		return tx.conn.exec(`INSERT INTO app_credentials (app_id, `+credentialColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			text(app), text(c.ID), text(c.Hash), text(c.Hint), text(c.Certificate), text(c.X5T), text(c.X5TS256),
-			integer(tx.now.UnixMicro()), integer(c.Expires.UnixMicro()))
+		return tx.putCredential(app, c)
 	})
 }
 

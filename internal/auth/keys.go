@@ -46,6 +46,7 @@ type Keys struct {
 	tenant string
 	issuer string
 	ring   []*signingKey
+	root   []byte // what Secret derives from
 }
 
 // A signingKey is a private key with the one algorithm it may be used with, so
@@ -62,6 +63,11 @@ type signingKey struct {
 type issuerFile struct {
 	TenantID string            `json:"tenantId"`
 	Keys     []jose.JSONWebKey `json:"keys"`
+
+	// Secret is what all other secrets are derived from, so that they outlive the
+	// keys. A file of before it has none: there the first key is in its place, and
+	// whoever changes that has to write [Keys.root] here.
+	Secret []byte `json:"secret,omitempty"`
 }
 
 // OpenKeys loads the issuer of the data folder from dir/issuer.json, and makes
@@ -111,7 +117,9 @@ func NewKeys() (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newRing(newGUID(), key), nil
+	k := newRing(newGUID(), key)
+	k.root = newRoot()
+	return k, nil
 }
 
 func newRing(tenant string, ring ...*signingKey) *Keys {
@@ -194,6 +202,15 @@ func parseIssuer(text []byte) (*Keys, error) {
 		}
 		k.ring = append(k.ring, key)
 	}
+	switch k.root = file.Secret; {
+	case file.Secret == nil:
+		var err error
+		if k.root, err = x509.MarshalPKCS8PrivateKey(k.ring[0].jwk.Key); err != nil {
+			return nil, err
+		}
+	case len(k.root) != rootSize:
+		return nil, fmt.Errorf("its secret has %d bytes and not %d", len(k.root), rootSize)
+	}
 	return k, nil
 }
 
@@ -207,7 +224,7 @@ func createIssuer(path string) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(issuerFile{TenantID: newGUID(), Keys: []jose.JSONWebKey{key.jwk}}, "", "  ")
+	text, err := json.MarshalIndent(issuerFile{TenantID: newGUID(), Keys: []jose.JSONWebKey{key.jwk}, Secret: newRoot()}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the signing key: %w", err)
 	}
@@ -227,22 +244,26 @@ func formatGUID(b [16]byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
+// rootSize is the bytes of the secret of which the others are derived.
+const rootSize = 32
+
+func newRoot() []byte {
+	root := make([]byte, rootSize)
+	rand.Read(root)
+	return root
+}
+
 // Secret derives a secret of 32 bytes for a purpose, such as signing delta
-// tokens. It is the same as long as the first key of the ring is.
+// tokens. It is always the same, whatever becomes of the signing keys.
 func (k *Keys) Secret(purpose string) ([]byte, error) {
-	private, err := x509.MarshalPKCS8PrivateKey(k.ring[0].jwk.Key)
-	if err != nil {
-		return nil, fmt.Errorf("derive a secret: %w", err)
-	}
-	return hkdf.Key(sha256.New, private, nil, "duly "+purpose, 32)
+	return hkdf.Key(sha256.New, k.root, nil, "duly "+purpose, 32)
 }
 
 // Tenant is the tenant id, a GUID.
 func (k *Keys) Tenant() string { return k.tenant }
 
 // WebPushKey is the public key of this server for web push (RFC 8292): a point of
-// the curve P-256, uncompressed, as base64url. It is the same as long as the
-// first key of the ring is.
+// the curve P-256, uncompressed, as base64url. It never changes.
 func (k *Keys) WebPushKey() (string, error) {
 	for n := 0; ; n++ { // one secret in four thousand million is no scalar of the curve
 		secret, err := k.Secret(fmt.Sprintf("web push key %d", n))

@@ -32,7 +32,9 @@
     }
   });
   form.hidden = false;
-  if (making || !(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
+  document.getElementById("unable")?.remove();
+  // Not after a failure, which may have been the passkey's that would be taken again.
+  if (form.dataset.fill !== "true" || !(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
   try {
     send(await navigator.credentials.get({ publicKey, mediation: "conditional", signal: waiting.signal }));
   } catch {

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -52,7 +51,7 @@ func (i *Issuer) afterPassword(c *call, user, path string) error {
 // pendingMAC binds a sign-in that waits for its code to the browser, and to the
 // password that was right.
 func (c *call) pendingMAC(text string, a store.Account) string {
-	return c.i.mac("pending", fmt.Sprint(text, "\x00", c.browser(), "\x00", a.Password, "\x00", a.TokensFrom.UnixMicro()))
+	return c.i.mac("pending", strings.Join([]string{text, c.browser(), a.Password, a.TokensFrom.String()}, "\x00"))
 }
 
 // pending returns the user whose password was right in this browser a moment

@@ -18,14 +18,15 @@ import (
 
 // userCommand is "duly user".
 type userCommand struct {
-	Add          userAddCommand          `cmd:"" help:"Make a user with a mailbox and its default list."`
-	List         userListCommand         `cmd:"" help:"List the users."`
-	Password     userPasswordCommand     `cmd:"" help:"Set the password of a user."`
-	SetupLink    userSetupLinkCommand    `cmd:"" help:"Print a link with which a user sets a password."`
-	SignOut      userSignOutCommand      `cmd:"" help:"Sign a user out everywhere."`
-	ResetFactors userResetFactorsCommand `cmd:"" help:"Remove the authenticator app, the recovery codes and the passkeys of a user, who has lost them."`
-	Disable      userDisableCommand      `cmd:"" help:"Keep a user from signing in, and sign the user out everywhere."`
-	Enable       userEnableCommand       `cmd:"" help:"Let a user who was disabled sign in again."`
+	Add       userAddCommand       `cmd:"" help:"Make a user with a mailbox and its default list."`
+	List      userListCommand      `cmd:"" help:"List the users."`
+	Password  userPasswordCommand  `cmd:"" help:"Set the password of a user."`
+	SetupLink userSetupLinkCommand `cmd:"" help:"Print a link with which a user sets a password."`
+	SignOut   userSignOutCommand   `cmd:"" help:"Sign a user out everywhere."`
+	Disable   userDisableCommand   `cmd:"" help:"Keep a user from signing in, and sign the user out everywhere."`
+	Enable    userEnableCommand    `cmd:"" help:"Let a user who was disabled sign in again."`
+
+	ResetFactors userResetFactorsCommand `cmd:"" help:"Take authenticator app, recovery codes and passkeys from a user who has lost them."`
 }
 
 // userAddCommand is "duly user add".

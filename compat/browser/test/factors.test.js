@@ -95,10 +95,10 @@ test("a passkey signs in by the button, by autofill, and no more once it is remo
   await authenticator.touch(false);
   await page.goto(duly.url + "/common/oauth2/v2.0/logout");
   await page.goto(duly.url + "/account");
-  await page.getByRole("button", { name: "Sign in with a passkey" }).waitFor();
+  await page.getByRole("button", { name: "Use a passkey" }).waitFor();
   await look(page, "sign-in-passkey");
   await authenticator.touch(true);
-  await press(page, "Sign in with a passkey");
+  await press(page, "Use a passkey");
   await heading(page, "Your account");
   await page.getByText("Grace Hopper").waitFor();
   assert.ok(await page.getByText(/last used/).count());
@@ -113,9 +113,9 @@ test("a passkey signs in by the button, by autofill, and no more once it is remo
   await authenticator.touch(false);
   await page.goto(duly.url + "/common/oauth2/v2.0/logout");
   await page.goto(duly.url + "/account");
-  await page.getByRole("button", { name: "Sign in with a passkey" }).waitFor();
+  await page.getByRole("button", { name: "Use a passkey" }).waitFor();
   await authenticator.touch(true);
-  await press(page, "Sign in with a passkey");
+  await press(page, "Use a passkey");
   await page.getByText("This passkey does not let you in here.").waitFor();
 });
 
@@ -126,7 +126,7 @@ test("who closes the browser's dialogue is told, and the password still works", 
   await page.goto(duly.url + "/account");
   await authenticator.verified(false);
   await authenticator.touch(true);
-  await press(page, "Sign in with a passkey");
+  await press(page, "Use a passkey");
   await page.getByText("No passkey was used.").waitFor();
   await look(page, "sign-in-passkey-failed");
   await signIn(page, "annie@example.org");

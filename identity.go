@@ -231,6 +231,12 @@ func (s *Server) SignOut(ctx context.Context, user string) error {
 	return s.changeUser(ctx, user, (*store.Tx).SignOutEverywhere)
 }
 
+// ResetFactors removes the authenticator app, the recovery codes and the passkeys
+// of a user, who is signed out everywhere and has the password left.
+func (s *Server) ResetFactors(ctx context.Context, user string) error {
+	return s.changeUser(ctx, user, (*store.Tx).ResetFactors)
+}
+
 // DisableUser signs a user out everywhere and lets nobody in who has the
 // password, or a personal access token, until [Server.EnableUser].
 func (s *Server) DisableUser(ctx context.Context, user string) error {

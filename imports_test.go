@@ -27,9 +27,12 @@ func onlyIn() map[string][]string {
 		"github.com/alecthomas/kong":    {"cmd/duly"},
 		"code.dny.dev/ssrf":             {"internal/auth", "internal/webhook"},
 		"github.com/go-jose/go-jose/v4": {"internal/auth"},
+		"rsc.io/qr":                     {"internal/auth"},
 
 		"golang.org/x/crypto/acme/autocert":              {"internal/certs"},
 		"github.com/prometheus/client_golang/prometheus": {""},
+		"github.com/go-webauthn/webauthn/webauthn":       {"internal/auth"},
+		"github.com/go-webauthn/webauthn/protocol":       {"internal/auth"},
 	}
 }
 

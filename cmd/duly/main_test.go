@@ -375,6 +375,8 @@ func TestHelp(t *testing.T) {
 		"bench --help":       {"Usage: duly bench", "$DULY_TOKEN", "--clients=N", "Examples:\n  duly bench"},
 		"token --help":       {"Usage: duly token --user=NAME", "$DULY_EXPIRES", "Tasks.ReadWrite User.Read, $DULY_SCOPE", "Examples:\n  TOKEN=$(duly token"},
 		"version --help":     {"Usage: duly version", "Examples:\n  duly version"},
+
+		"user reset-factors -h": {"Usage: duly user reset-factors <name>", "Examples:\n  duly user reset-factors"},
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()

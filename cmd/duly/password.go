@@ -127,6 +127,32 @@ func (u *userSignOutCommand) Run(ctx context.Context, c *console) error {
 	})
 }
 
+// userResetFactorsCommand is "duly user reset-factors".
+type userResetFactorsCommand struct {
+	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`
+	databaseFlag
+	Name string `arg:"" help:"Name or id of the user."`
+}
+
+// Examples are shown at the end of the help.
+func (*userResetFactorsCommand) Examples() string {
+	return `Examples:
+  duly user reset-factors ada@example.org
+
+From then on the password alone is enough, and the user is signed out everywhere. Be sure who asks for it.`
+}
+
+// Run leaves the user the password alone.
+func (u *userResetFactorsCommand) Run(ctx context.Context, c *console) error {
+	return withData(ctx, u.Data, u.DB, func(server *duly.Server) error {
+		if err := server.ResetFactors(ctx, u.Name); err != nil {
+			return unknownUser(err, u.Name, u.Data)
+		}
+		_, err := fmt.Fprintf(c.stdout, "%s signs in with the password alone, and is signed out everywhere\n", u.Name)
+		return err
+	})
+}
+
 // userDisableCommand is "duly user disable".
 type userDisableCommand struct {
 	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder of the data."`

@@ -53,6 +53,7 @@ func TestRevocationBeside(t *testing.T) {
 		want    string // in the challenge
 	}{
 		{"user sign-out ada", ada, `error="insufficient_claims", claims="`},
+		{"user reset-factors ada", ada, `error="insufficient_claims", claims="`},
 		{"user disable ada", ada, `error="insufficient_claims", claims="`},
 		{"user enable ada", nil, ""},
 		{"app sign-out " + id, daemon, `error="insufficient_claims", claims="`},

@@ -28,8 +28,9 @@ type userCommand struct {
 	Link      userLinkCommand      `cmd:"" help:"Let a person of an external issuer in as a user."`
 	Unlink    userUnlinkCommand    `cmd:"" help:"Take such a link back, and sign the user out everywhere."`
 
-	Tokens      userTokensCommand      `cmd:"" help:"List the personal access tokens of a user."`
-	RevokeToken userRevokeTokenCommand `cmd:"" help:"End a personal access token of a user."`
+	Tokens       userTokensCommand       `cmd:"" help:"List the personal access tokens of a user."`
+	RevokeToken  userRevokeTokenCommand  `cmd:"" help:"End a personal access token of a user."`
+	ResetFactors userResetFactorsCommand `cmd:"" help:"Take authenticator app, recovery codes and passkeys from a user who has lost them."`
 }
 
 // userAddCommand is "duly user add".

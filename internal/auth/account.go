@@ -39,8 +39,13 @@ func (i *Issuer) account(c *call) error {
 	if s == nil {
 		return c.signInPage(http.StatusOK, "/account", "", "")
 	}
-	if form.Get("action") == "create-token" {
+	switch action := form.Get("action"); {
+	case action == "create-token":
 		return i.createPersonalToken(c, s, form)
+	case (action == "remove-authenticator" || action == "remove-passkey" || action == "new-recovery-codes") && !c.isFresh(s):
+		return c.signInAgain(s, "/account")
+	case action == "new-recovery-codes":
+		return i.newRecovery(c, s)
 	}
 	if err := i.changeAccount(c, s, form); err != nil {
 		return err
@@ -63,6 +68,13 @@ func (i *Issuer) changeAccount(c *call, s *signedIn, form url.Values) error {
 			return tx.DeleteConsent(id, c.now.Add(maxUserLife+leeway*time.Second))
 		case "remove-token":
 			return tx.DeletePersonalToken(id)
+		case "remove-authenticator":
+			return errors.Join(tx.DeleteAuthenticatorApp(), tx.EndOtherSessions(s.session.Hash))
+		case "remove-passkey":
+			if err := tx.DeletePasskey(id); err != nil && !errors.Is(err, todo.ErrNotFound) { // it is gone already
+				return err
+			}
+			return tx.EndOtherSessions(s.session.Hash)
 		case "sign-out-everywhere":
 			return tx.SignOutEverywhere()
 		}
@@ -117,6 +129,9 @@ func (i *Issuer) accountPage(c *call, s *signedIn, status int, p page) error {
 				p.Apps = append(p.Apps, pageRow{ID: given.App, Name: apps[n].Name, Permissions: describeScopes(given.Scopes), Since: given.Given})
 			}
 		}
+		if err := p.factors(tx); err != nil {
+			return err
+		}
 		tokens, err := tx.PersonalTokens()
 		for _, t := range tokens {
 			p.Tokens = append(p.Tokens, pageRow{ID: t.Hash, Name: t.Name, Permissions: describeScopes(strings.Fields(t.Scopes)), Since: t.Created, Last: t.LastUsed, Until: t.Expires})
@@ -126,8 +141,39 @@ func (i *Issuer) accountPage(c *call, s *signedIn, status int, p page) error {
 	if err != nil {
 		return err
 	}
+	rp, err := c.relyingParty()
+	if err != nil {
+		return err
+	}
+	p.HasPasskeys = rp != nil
+	for n := range p.Passkeys {
+		if rp != nil && p.Passkeys[n].Detail == rp.Config.RPID {
+			p.Passkeys[n].Detail = ""
+		}
+	}
 	p.Title, p.User, p.Name, p.Continue = "Your account", s.user.UserPrincipalName, s.user.DisplayName, c.sealed("/account")
 	return c.page(status, "account", p)
+}
+
+// factors reads how the owner signs in.
+func (p *page) factors(tx *store.Tx) error {
+	account, err := tx.Account()
+	if err != nil {
+		return err
+	}
+	app, err := tx.AuthenticatorApp()
+	if err != nil {
+		return err
+	}
+	p.HasPassword, p.HasApp, p.Passkeys = account.Password != "", app.Sealed != nil, nil
+	if p.CodesLeft, err = tx.RecoveryCodesLeft(); err != nil {
+		return err
+	}
+	keys, err := tx.Passkeys()
+	for _, key := range keys {
+		p.Passkeys = append(p.Passkeys, pageRow{ID: key.ID, Name: key.Label, Detail: key.RPID, Since: key.Created, Last: key.LastUsed})
+	}
+	return err
 }
 
 // setup is the page behind a one-time link: it sets the password of the link's
@@ -181,11 +227,7 @@ func (c *call) setupPage(status int, owner *todo.User, form url.Values, message 
 }
 
 func (i *Issuer) finishSetup(c *call, owner *todo.User, hash string, form url.Values) error {
-	password := form.Get("password")
-	problem := checkPassword(password)
-	if problem == "" && password != form.Get("again") {
-		problem = "The two passwords are not the same."
-	}
+	problem := newPasswordProblem(form)
 	first := owner.ID == ""
 	if first && problem == "" {
 		u, err := todo.NewUser(store.NewGUID(), strings.TrimSpace(form.Get("username")), strings.TrimSpace(form.Get("name")), "", c.now)
@@ -200,7 +242,7 @@ func (i *Issuer) finishSetup(c *call, owner *todo.User, hash string, form url.Va
 		}
 		return c.setupPage(http.StatusBadRequest, owner, form, problem)
 	}
-	phc, err := i.passwords.create(c.Context(), password)
+	phc, err := i.passwords.create(c.Context(), form.Get("password"))
 	if err != nil {
 		return err
 	}
@@ -217,17 +259,31 @@ func (i *Issuer) finishSetup(c *call, owner *todo.User, hash string, form url.Va
 		err = i.firstUser(c, owner)
 	}
 	if err == nil {
-		err = i.DB.Update(c.Context(), store.As{User: owner.ID}, func(tx *store.Tx) error {
-			if err := tx.SignOutEverywhere(); err != nil {
-				return err
-			}
-			return tx.SetPassword(phc)
-		})
+		err = i.setPassword(c, owner.ID, phc)
 	}
 	if err != nil {
 		return err
 	}
-	return c.signIn(owner.ID, "/account")
+	return i.afterPassword(c, owner.ID, "/account")
+}
+
+// newPasswordProblem says what is wrong with the new password of a form.
+func newPasswordProblem(form url.Values) string {
+	problem := checkPassword(form.Get("password"))
+	if problem == "" && form.Get("password") != form.Get("again") {
+		problem = "The two passwords are not the same."
+	}
+	return problem
+}
+
+// setPassword writes the hash of a new password, and signs its user out everywhere.
+func (i *Issuer) setPassword(c *call, user, hash string) error {
+	return i.DB.Update(c.Context(), store.As{User: user}, func(tx *store.Tx) error {
+		if err := tx.SignOutEverywhere(); err != nil {
+			return err
+		}
+		return tx.SetPassword(hash)
+	})
 }
 
 // firstUser makes the user of the first account, or finds the one of that name

@@ -221,7 +221,7 @@ func (i *Issuer) grantCode(c *call, a *authorization, s *signedIn) error {
 	err := i.DB.Update(c.Context(), store.As{User: s.user.ID, App: a.app.ID}, func(tx *store.Tx) error {
 		return tx.PutCode(store.Code{
 			Hash: hash, App: a.app.ID, RedirectURI: a.redirectURI, Challenge: a.challenge, Nonce: a.nonce, Scopes: a.scopes.String(),
-			SignedIn: s.session.Created, Expires: c.now.Add(codeLife),
+			SignedIn: s.session.Created, Methods: s.session.Methods, Expires: c.now.Add(codeLife),
 		})
 	})
 	if err != nil {

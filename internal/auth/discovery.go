@@ -59,7 +59,7 @@ func (i *Issuer) discovery(c *call) error {
 		"grant_types_supported":                            []string{"authorization_code", "refresh_token", "client_credentials", deviceGrant},
 		"subject_types_supported":                          []string{"public"},
 		"scopes_supported":                                 oidcScopes(),
-		"claims_supported":                                 []string{"sub", "iss", "aud", "exp", "iat", "nbf", "auth_time", "nonce", "oid", "tid", "preferred_username", "name", "email", "sid", "ver"},
+		"claims_supported":                                 []string{"sub", "iss", "aud", "exp", "iat", "nbf", "auth_time", "amr", "nonce", "oid", "tid", "preferred_username", "name", "email", "sid", "ver"},
 		"code_challenge_methods_supported":                 []string{"S256"},
 		"id_token_signing_alg_values_supported":            i.Keys.algorithms(c.now),
 		"token_endpoint_auth_methods_supported":            []string{"client_secret_post", "client_secret_basic", "private_key_jwt", "none"},

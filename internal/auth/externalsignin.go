@@ -172,9 +172,10 @@ func (i *Issuer) loginCallback(c *call) error {
 
 // arrive signs a user in who comes from elsewhere. It goes on by a page and not by a
 // redirect, because browsers hold the policy of the form that was sent there against
-// all the redirects that follow, of which the last leads to an application.
+// all the redirects that follow, of which the last leads to an application. How the
+// user was known there is the issuer's affair: the session names no methods.
 func (c *call) arrive(user, path string) error {
-	if err := c.startSession(user); err != nil {
+	if err := c.startSession(user, ""); err != nil {
 		return err
 	}
 	c.w.Header().Set("Refresh", "0;url="+path)

@@ -52,8 +52,10 @@ type Issuer struct {
 	passwords *passwords
 	pages     *pages
 	mux       *http.ServeMux
+	sealer    sealer // of the keys of authenticator apps
 
-	accounts, addresses *limiter // wrong passwords
+	accounts, addresses *limiter // wrong passwords; the addresses count other attempts to sign in as well
+	codes               *limiter // wrong codes after a right password, by account
 	userCodes           *limiter // wrong codes of devices, by session
 	devices             *limiter // codes given to devices, by address
 	externalSignIns     *limiter // that began at other issuers, by address
@@ -65,14 +67,22 @@ func NewIssuer(o IssuerOptions) (*Issuer, error) {
 	if err != nil {
 		return nil, err
 	}
+	sealing, err := o.Keys.Secret("authenticator app")
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := newSealer(sealing)
+	if err != nil {
+		return nil, err
+	}
 	pages, err := newPages()
 	if err != nil {
 		return nil, err
 	}
 	i := &Issuer{
-		IssuerOptions: o, base: strings.TrimSuffix(o.BaseURL, "/"), secret: secret, passwords: newPasswords(), pages: pages,
+		IssuerOptions: o, base: strings.TrimSuffix(o.BaseURL, "/"), secret: secret, passwords: newPasswords(), pages: pages, sealer: sealer,
 		accounts: newLimiter(10, 10*time.Minute), addresses: newLimiter(50, 10*time.Minute),
-		userCodes: newLimiter(10, 15*time.Minute), devices: newLimiter(100, 10*time.Minute),
+		codes: newLimiter(10, time.Hour), userCodes: newLimiter(10, 15*time.Minute), devices: newLimiter(100, 10*time.Minute),
 		externalSignIns: newLimiter(100, 10*time.Minute),
 	}
 	i.mux = i.routes()
@@ -105,6 +115,9 @@ func (i *Issuer) routes() *http.ServeMux {
 		"/devicelogin":                    i.deviceLogin,
 		"/setup/{link}":                   i.setup,
 		"/account":                        i.account,
+		"/account/password":               i.password,
+		"/account/authenticator":          i.authenticatorApp,
+		"/account/passkey":                i.passkey,
 	} {
 		mux.Handle(path, i.handler(serve, (*call).failPage))
 	}
@@ -130,6 +143,7 @@ type call struct {
 	now      time.Time
 	base     string // scheme and host of this server
 	tenant   string // as the path names it; empty on pages
+	formID   string // the cookie of this browser's forms, once browser has it
 	status   int
 }
 

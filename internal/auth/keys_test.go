@@ -195,6 +195,7 @@ func damagedFiles(t *testing.T) map[string]string {
 		"a key too short":      other("RS256", newRSA(t, 1024)),
 		"another curve":        other("ES256", p384),
 		"another type":         other("EdDSA", ed25519.NewKeyFromSeed(make([]byte, 32))),
+		"a short secret":       file.with("secret", "c2hvcnQ=").json(),
 	}
 }
 

@@ -24,6 +24,9 @@ type pages struct {
 	templates map[string]*template.Template
 	style     template.CSS
 	styleHash string // as a source of a content security policy
+
+	script     template.JS // the one for passkeys
+	scriptHash string
 }
 
 // A page is what the templates know; each uses some of it.
@@ -51,7 +54,19 @@ type page struct {
 
 	Action string     // of a form for a client
 	Fields url.Values // of a form for a client
-	Nonce  string     // of the one script there is
+	Nonce  string     // of the script that sends it
+
+	Note    string      // said before a form
+	Passkey string      // what the script for passkeys asks the browser for, in JSON; empty: none
+	Script  template.JS // set by render where there is Passkey
+
+	Key, Proof, KeyURI string // of a new authenticator app
+	QR                 picture
+	Codes              []string // for recovery, shown once
+
+	HasPassword, HasApp, HasPasskeys bool // HasPasskeys: the server can have some
+	CodesLeft                        int
+	Passkeys                         []pageRow
 
 	Sessions, Apps, Tokens []pageRow
 	Token                  string // a new personal access token, shown once
@@ -71,14 +86,18 @@ func newPages() (*pages, error) {
 		return nil, err
 	}
 	p := &pages{templates: map[string]*template.Template{}, style: template.CSS(style)}
-	sum := sha256.Sum256(style)
-	p.styleHash = "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	script, err := pageFiles.ReadFile("pages/passkey.js")
+	if err != nil {
+		return nil, err
+	}
+	p.script = template.JS(script)
+	p.styleHash, p.scriptHash = sourceHash(style), sourceHash(script)
 	functions := template.FuncMap{
 		"day":  func(t time.Time) string { return t.Format("2 January 2006") },
 		"time": func(t time.Time) string { return t.Format("2 January 2006, 15:04 UTC") },
 		"uri":  func(s string) template.URL { return template.URL(s) }, // of a client's registered redirect URI
 	}
-	for _, name := range []string{"signin", "choose", "consent", "device", "deviceconfirm", "devicedone", "signedout", "arrived", "error", "setup", "account", "formpost"} {
+	for _, name := range []string{"signin", "choose", "consent", "device", "deviceconfirm", "devicedone", "signedout", "arrived", "error", "setup", "account", "formpost", "code", "authenticator", "recovery", "passkey"} {
 		p.templates[name], err = template.New("layout.html").Funcs(functions).ParseFS(pageFiles, "pages/layout.html", "pages/"+name+".html")
 		if err != nil {
 			return nil, err
@@ -87,8 +106,17 @@ func newPages() (*pages, error) {
 	return p, nil
 }
 
+// sourceHash names a text in a content security policy.
+func sourceHash(text []byte) string {
+	sum := sha256.Sum256(text)
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
 func (p *pages) render(w io.Writer, name string, data page) error {
 	data.Style = p.style
+	if data.Passkey != "" {
+		data.Script = p.script
+	}
 	return p.templates[name].Execute(w, data)
 }
 
@@ -96,7 +124,11 @@ func (p *pages) render(w io.Writer, name string, data page) error {
 // redirects, to the addresses.
 func (c *call) page(status int, name string, data page, leadsTo ...string) error {
 	data.CSRF = c.csrf()
-	c.policy(leadsTo, "")
+	script := ""
+	if data.Passkey != "" {
+		script = c.i.pages.scriptHash
+	}
+	c.policy(leadsTo, script)
 	return c.show(status, name, data)
 }
 
@@ -111,12 +143,12 @@ func (c *call) show(status int, name string, data page) error {
 	return nil
 }
 
-// policy forbids a page everything but its style and its forms. Browsers hold
-// form-action against the redirects that follow a form as well.
-func (c *call) policy(leadsTo []string, nonce string) {
-	script := ""
-	if nonce != "" {
-		script = "script-src 'nonce-" + nonce + "'; "
+// policy forbids a page everything but its style, its forms and the script of a
+// source, where there is one. Browsers hold form-action against the redirects
+// that follow a form as well.
+func (c *call) policy(leadsTo []string, script string) {
+	if script != "" {
+		script = "script-src " + script + "; "
 	}
 	c.w.Header().Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; "+script+
 		"style-src "+c.i.pages.styleHash+"; form-action "+strings.Join(append([]string{"'self'"}, leadsTo...), " "))
@@ -161,8 +193,16 @@ func typed(s string) string {
 
 // signInPage asks for a name and a password, and goes on with path.
 func (c *call) signInPage(status int, path, name, message string) error {
-	p := page{Title: "Sign in", Name: typed(name), Error: message, Continue: c.sealed(path), NoPasswords: c.i.NoPasswords}
+	return c.showSignIn(status, path, page{Name: typed(name), Error: message})
+}
+
+// showSignIn is signInPage with more to say.
+func (c *call) showSignIn(status int, path string, p page) (err error) {
+	p.Title, p.Continue, p.NoPasswords = "Sign in", c.sealed(path), c.i.NoPasswords
 	p.Elsewhere = c.elsewhere(p.Continue)
+	if p.Passkey, err = c.passkeyRequest(); err != nil {
+		return err
+	}
 	if c.offersDevUser() {
 		u, err := c.i.DB.User(c.Context(), c.i.DevUser)
 		if err != nil {
@@ -198,7 +238,7 @@ func (c *call) consentPage(a *authorization, s *signedIn, path string) error {
 // formPostPage is a form that a script sends to the client, or a person.
 func (c *call) formPostPage(action string, fields url.Values) error {
 	nonce := rand.Text()
-	c.policy([]string{formSource(action)}, nonce)
+	c.policy([]string{formSource(action)}, "'nonce-"+nonce+"'")
 	return c.show(http.StatusOK, "formpost", page{Title: "Almost there", Action: action, Fields: fields, Nonce: nonce})
 }
 

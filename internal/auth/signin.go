@@ -89,22 +89,25 @@ func (c *call) session() (*signedIn, error) {
 	return s, err
 }
 
-// startSession signs a user in. The cookie of before is worth nothing from now
-// on, and the forms of before either.
-func (c *call) startSession(user string) error {
+// startSession signs a user in, who has proved who it is by the methods. The
+// cookie of before is worth nothing from now on, and the forms of before either.
+func (c *call) startSession(user, methods string) error {
 	if err := c.endSession(); err != nil {
 		return err
 	}
 	cookie, hash := newSecret(sessionPrefix, user)
 	err := c.i.DB.Update(c.Context(), store.As{User: user}, func(tx *store.Tx) error {
 		agent := strings.ToValidUTF8(c.UserAgent()[:min(len(c.UserAgent()), maxUserAgent)], "")
-		return tx.PutSession(store.Session{Hash: hash, Address: c.address().String(), UserAgent: agent, Expires: c.now.Add(sessionLife)})
+		return tx.PutSession(store.Session{Hash: hash, Address: c.address().String(), UserAgent: agent, Methods: methods, Expires: c.now.Add(sessionLife)})
 	})
 	if err != nil {
 		return err
 	}
 	c.setCookie("session", cookie, sessionLife)
 	c.setCookie("form", rand.Text(), formLife)
+	if c.cookie("pending") != "" {
+		c.setCookie("pending", "", -time.Second)
+	}
 	return nil
 }
 
@@ -130,12 +133,18 @@ func (i *Issuer) mac(purpose, text string) string {
 // csrf is what the forms of this browser hold, so that no other site can send
 // one. It gives the browser a cookie if it has none.
 func (c *call) csrf() string {
-	form := c.cookie("form")
-	if form == "" {
-		form = rand.Text()
-		c.setCookie("form", form, formLife)
+	return c.i.mac("csrf", c.browser())
+}
+
+// browser is what only this browser and this server know, until its next sign-in.
+func (c *call) browser() string {
+	if c.formID == "" {
+		if c.formID = c.cookie("form"); c.formID == "" {
+			c.formID = rand.Text()
+			c.setCookie("form", c.formID, formLife)
+		}
 	}
-	return c.i.mac("csrf", form+"\x00"+c.cookie("session"))
+	return c.formID + "\x00" + c.cookie("session")
 }
 
 // sealed is a path of this server that a form carries along.
@@ -166,8 +175,7 @@ func (c *call) pageForm() (form url.Values, path string, err error) {
 	if formErr != nil {
 		return nil, "", formErr
 	}
-	cookie := c.cookie("form")
-	if cookie == "" || !equalSecrets(c.i.mac("csrf", cookie+"\x00"+c.cookie("session")), form.Get("csrf")) {
+	if c.cookie("form") == "" || !equalSecrets(c.csrf(), form.Get("csrf")) {
 		return nil, "", errExpiredForm()
 	}
 	path, err = c.unsealed(form.Get("continue"))
@@ -198,7 +206,11 @@ func (i *Issuer) login(c *call) error {
 		if err != nil {
 			return err
 		}
-		return c.signIn(user.ID, path)
+		return c.signIn(user.ID, path, "")
+	case "code":
+		return i.secondStep(c, form, path)
+	case "passkey":
+		return i.passkeySignIn(c, form, path)
 	}
 	if i.NoPasswords {
 		return errorf(403, "access_denied", 50105, "Nobody signs in with a password here.")
@@ -211,11 +223,11 @@ func (i *Issuer) login(c *call) error {
 	if user == "" {
 		return c.signInPage(http.StatusUnauthorized, path, name, "The name or the password is not right.")
 	}
-	return c.signIn(user, path)
+	return i.afterPassword(c, user, path)
 }
 
-func (c *call) signIn(user, path string) error {
-	if err := c.startSession(user); err != nil {
+func (c *call) signIn(user, path, methods string) error {
+	if err := c.startSession(user, methods); err != nil {
 		return err
 	}
 	c.redirect(http.StatusSeeOther, path)
@@ -239,27 +251,41 @@ func (i *Issuer) checkPassword(c *call, name, password string) (string, error) {
 			return "", err
 		}
 	}
-	from := c.addressGroup()
-	for _, limit := range []struct {
-		*limiter
-		name string
-	}{{i.addresses, from}, {i.accounts, counted}} {
-		if wait := limit.take(limit.name, c.now); wait > 0 {
-			return "", tooMany(wait, "There were too many attempts to sign in. Wait some minutes and try again.")
-		}
+	takeBack, err := c.attempt(i.accounts, counted)
+	if err != nil {
+		return "", err
 	}
 	if len(password) > 4*MaxPassword {
 		password = password[:4*MaxPassword] // is longer than any password, and cheap to hash
 	}
 	right, err := i.passwords.check(c.Context(), account.Password, password)
 	if err != nil || right {
-		i.addresses.giveBack(from)
-		i.accounts.giveBack(counted)
+		takeBack()
 	}
 	if err != nil || !right || account.Disabled {
 		return "", err
 	}
 	return user.ID, nil
+}
+
+// attempt counts an attempt to sign in against its address, and against the
+// account in a limiter where there is one. takeBack is for an attempt that
+// turned out to be right.
+func (c *call) attempt(accounts *limiter, account string) (takeBack func(), err error) {
+	from := c.addressGroup()
+	wait := c.i.addresses.take(from, c.now)
+	if wait == 0 && accounts != nil {
+		wait = accounts.take(account, c.now)
+	}
+	if wait > 0 {
+		return nil, tooMany(wait, "There were too many attempts to sign in. Wait some minutes and try again.")
+	}
+	return func() {
+		c.i.addresses.giveBack(from)
+		if accounts != nil {
+			accounts.giveBack(account)
+		}
+	}, nil
 }
 
 // offersDevUser says whether the page may sign the development user in: only

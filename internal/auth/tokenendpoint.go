@@ -164,7 +164,7 @@ func (i *Issuer) redeemCode(c *call, app *store.App, form url.Values) (*tokenAns
 	if refusal != nil {
 		return nil, refusal
 	}
-	return i.userTokens(c, app, user, granted, issue{nonce: code.Nonce, family: family, signedIn: code.SignedIn})
+	return i.userTokens(c, app, user, granted, issue{nonce: code.Nonce, family: family, signedIn: code.SignedIn, methods: code.Methods})
 }
 
 // dropFamily ends all tokens that come of one sign-in.
@@ -233,7 +233,7 @@ func (i *Issuer) refresh(c *call, app *store.App, form url.Values) (*tokenAnswer
 	if refusal != nil {
 		return nil, refusal
 	}
-	o := issue{family: old.Family, signedIn: old.SignedIn, refresh: true}
+	o := issue{family: old.Family, signedIn: old.SignedIn, methods: old.Methods, refresh: true}
 	if app.Kind == store.SPA {
 		o.until = old.Expires
 	}
@@ -318,6 +318,7 @@ type issue struct {
 	nonce    string
 	family   string // of all tokens that come of the sign-in
 	signedIn time.Time
+	methods  string    // of the sign-in, as the claim amr has them; separated by spaces
 	refresh  bool      // in exchange for a refresh token, so that there is another one
 	until    time.Time // end of the refresh token; zero: refreshLife from now
 }
@@ -372,7 +373,7 @@ func (i *Issuer) issueRefresh(c *call, app *store.App, user string, granted scop
 		}
 		answer.RefreshToken, answer.RefreshExpires = token, int(until.Sub(c.now)/time.Second)
 		return tx.PutRefreshToken(store.RefreshToken{
-			Hash: hash, Family: o.family, App: app.ID, Scopes: granted.String(), SignedIn: o.signedIn, Expires: until,
+			Hash: hash, Family: o.family, App: app.ID, Scopes: granted.String(), SignedIn: o.signedIn, Methods: o.methods, Expires: until,
 		})
 	})
 	if e, ok := errors.AsType[*todo.Error](err); ok && e.Kind == todo.NoSuchUser {
@@ -397,6 +398,9 @@ func (i *Issuer) idToken(c *call, app *store.App, u *todo.User, granted scopes, 
 	}
 	if o.nonce != "" {
 		claims["nonce"] = o.nonce
+	}
+	if o.methods != "" {
+		claims["amr"] = strings.Fields(o.methods)
 	}
 	return signJSON(i.Keys.signer(c.now).ids, claims)
 }

@@ -16,6 +16,7 @@ type Code struct {
 	Nonce       string
 	Scopes      string    // as the client asked for them
 	SignedIn    time.Time // when the user signed in
+	Methods     string    // and how: values of the claim amr, separated by spaces
 	Family      string    // of the tokens that were given for it; empty while there are none
 	Expires     time.Time
 }
@@ -25,19 +26,19 @@ func (tx *Tx) PutCode(c Code) error {
 	if err := tx.expired("authorization_codes"); err != nil {
 		return err
 	}
-	return tx.conn.exec(`INSERT INTO authorization_codes (user_id, hash, app_id, redirect_uri, challenge, nonce, scopes, signed_in, family, expires)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, '', ?)`, text(tx.as.User), text(c.Hash), text(c.App), text(c.RedirectURI), text(c.Challenge), text(c.Nonce),
-		text(c.Scopes), micros(c.SignedIn), integer(c.Expires.UnixMicro()))
+	return tx.conn.exec(`INSERT INTO authorization_codes (user_id, hash, app_id, redirect_uri, challenge, nonce, scopes, signed_in, methods, family, expires)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?)`, text(tx.as.User), text(c.Hash), text(c.App), text(c.RedirectURI), text(c.Challenge), text(c.Nonce),
+		text(c.Scopes), micros(c.SignedIn), text(c.Methods), integer(c.Expires.UnixMicro()))
 }
 
 // Code returns a code, also one that has expired or was redeemed, or
 // todo.ErrNotFound.
 func (tx *Tx) Code(hash string) (c Code, err error) {
-	err = tx.conn.query(`SELECT hash, app_id, redirect_uri, challenge, nonce, scopes, signed_in, family, expires FROM authorization_codes WHERE user_id = ? AND hash = ?`,
+	err = tx.conn.query(`SELECT hash, app_id, redirect_uri, challenge, nonce, scopes, signed_in, methods, family, expires FROM authorization_codes WHERE user_id = ? AND hash = ?`,
 		func(r *row) error {
 			c = Code{
 				Hash: r.text(), App: r.text(), RedirectURI: r.text(), Challenge: r.text(), Nonce: r.text(), Scopes: r.text(),
-				SignedIn: r.time(), Family: r.text(), Expires: r.time(),
+				SignedIn: r.time(), Methods: r.text(), Family: r.text(), Expires: r.time(),
 			}
 			return nil
 		}, text(tx.as.User), text(hash))
@@ -59,6 +60,7 @@ type RefreshToken struct {
 	App      string // client id
 	Scopes   string // as the client asked for them
 	SignedIn time.Time
+	Methods  string // as in [Code]
 	Created  time.Time
 	Rotated  time.Time // when it was exchanged; zero: never
 	Expires  time.Time
@@ -79,8 +81,8 @@ func (tx *Tx) PutRefreshToken(t RefreshToken) error {
 	if err != nil {
 		return err
 	}
-	return tx.conn.exec(`INSERT INTO refresh_tokens (user_id, hash, family, app_id, scopes, signed_in, created, rotated, expires) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)`,
-		text(tx.as.User), text(t.Hash), text(t.Family), text(t.App), text(t.Scopes), micros(t.SignedIn),
+	return tx.conn.exec(`INSERT INTO refresh_tokens (user_id, hash, family, app_id, scopes, signed_in, methods, created, rotated, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
+		text(tx.as.User), text(t.Hash), text(t.Family), text(t.App), text(t.Scopes), micros(t.SignedIn), text(t.Methods),
 		integer(tx.now.UnixMicro()), integer(t.Expires.UnixMicro()))
 }
 
@@ -103,10 +105,10 @@ func (tx *Tx) boundRefreshTokens() error {
 // RefreshToken returns a token, also one that has expired or was exchanged, or
 // todo.ErrNotFound.
 func (tx *Tx) RefreshToken(hash string) (t RefreshToken, err error) {
-	err = tx.conn.query(`SELECT hash, family, app_id, scopes, signed_in, created, rotated, expires FROM refresh_tokens WHERE user_id = ? AND hash = ?`,
+	err = tx.conn.query(`SELECT hash, family, app_id, scopes, signed_in, methods, created, rotated, expires FROM refresh_tokens WHERE user_id = ? AND hash = ?`,
 		func(r *row) error {
 			t = RefreshToken{
-				Hash: r.text(), Family: r.text(), App: r.text(), Scopes: r.text(), SignedIn: r.time(), Created: r.time(), Rotated: r.time(), Expires: r.time(),
+				Hash: r.text(), Family: r.text(), App: r.text(), Scopes: r.text(), SignedIn: r.time(), Methods: r.text(), Created: r.time(), Rotated: r.time(), Expires: r.time(),
 			}
 			return nil
 		}, text(tx.as.User), text(hash))

@@ -119,6 +119,7 @@ type Session struct {
 	LastSeen  time.Time
 	Address   string
 	UserAgent string
+	Methods   string // how its user proved who it is: values of the claim amr, separated by spaces
 	Expires   time.Time
 }
 
@@ -133,14 +134,15 @@ func (tx *Tx) PutSession(s Session) error {
 	if err != nil {
 		return err
 	}
-	return tx.conn.exec(`INSERT INTO sessions (user_id, hash, created, last_seen, address, user_agent, expires) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		text(tx.as.User), text(s.Hash), integer(tx.now.UnixMicro()), integer(tx.now.UnixMicro()), text(s.Address), text(s.UserAgent), integer(s.Expires.UnixMicro()))
+	return tx.conn.exec(`INSERT INTO sessions (user_id, hash, created, last_seen, address, user_agent, methods, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		text(tx.as.User), text(s.Hash), integer(tx.now.UnixMicro()), integer(tx.now.UnixMicro()), text(s.Address), text(s.UserAgent), text(s.Methods),
+		integer(s.Expires.UnixMicro()))
 }
 
-const sessionColumns = `hash, created, last_seen, address, user_agent, expires`
+const sessionColumns = `hash, created, last_seen, address, user_agent, methods, expires`
 
 func scanSession(r *row) Session {
-	return Session{Hash: r.text(), Created: r.time(), LastSeen: r.time(), Address: r.text(), UserAgent: r.text(), Expires: r.time()}
+	return Session{Hash: r.text(), Created: r.time(), LastSeen: r.time(), Address: r.text(), UserAgent: r.text(), Methods: r.text(), Expires: r.time()}
 }
 
 // Session returns a session of the owner that has not expired, or todo.ErrNotFound.

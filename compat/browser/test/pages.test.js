@@ -4,14 +4,11 @@
 
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { readFileSync } from "node:fs";
 import { launch } from "../browser.js";
+import { look } from "../look.js";
 import { start } from "../server.js";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const [ada, password] = ["ada@example.org", "correct horse battery"];
 const scopes = ["Tasks.ReadWrite", "Tasks.ReadWrite.Shared", "User.Read", "User.ReadBasic.All", "MailboxSettings.ReadWrite"];
 
@@ -65,23 +62,6 @@ async function signIn(page, name = ada, secret = password) {
 
 /** heading waits for the page that is called title. */
 const heading = (page, title) => page.getByRole("heading", { level: 1, name: title, exact: true }).waitFor();
-
-/** look checks the page in front of the person: nothing is cut off, and axe finds nothing. */
-async function look(page, name) {
-  for (const colorScheme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme });
-    for (const width of [360, 1200]) {
-      await page.setViewportSize({ width, height: 800 });
-      assert.ok(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), `${name} is wider than ${width} pixels`);
-      if (process.env.SCREENSHOTS) {
-        await page.screenshot({ path: join(process.env.SCREENSHOTS, `${name}-${colorScheme}-${width}.png`), fullPage: true });
-      }
-    }
-    await page.evaluate(axe);
-    const { violations } = await page.evaluate("axe.run()");
-    assert.deepEqual(violations.map(({ id, help, nodes }) => [id, help, nodes.map(({ html }) => html)]), [], `${name}, ${colorScheme}`);
-  }
-}
 
 const nothing = async () => {};
 

@@ -9,7 +9,7 @@ import (
 
 // InSQL says whether all of a filter is compiled to SQL.
 func (db *DB) InSQL(e odata.Expr) bool {
-	_, rest := compileFilter(db.engine.dialect(), e)
+	_, rest := compileFilter(db.engine.dialect(), "", e)
 	return rest == nil
 }
 

@@ -69,11 +69,16 @@ func (s *pgSession) queueQuery(q string, each func(*row) error, args ...value) {
 
 // flush makes the round trip.
 func (s *pgSession) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pgCallTimeout)
+	defer cancel()
+	return s.flushUntimed(ctx)
+}
+
+// flushUntimed is flush for statements whose time is that of the data.
+func (s *pgSession) flushUntimed(ctx context.Context) error {
 	if s.failed != nil {
 		return s.failed
 	}
-	ctx, cancel := context.WithTimeout(ctx, pgCallTimeout)
-	defer cancel()
 	err := s.conn.SendBatch(ctx, &s.batch).Close()
 	s.batch = pgx.Batch{QueuedQueries: s.batch.QueuedQueries[:0]}
 	s.prelude = 0
@@ -103,12 +108,12 @@ func (s *pgSession) exec(q string, args ...value) error {
 	return s.failed
 }
 
-// lockCommon locks the only row that is always there.
+// lockCommon locks the row that is always there.
 func (s *pgSession) lockCommon() error {
 	if s.reads {
 		return nil
 	}
-	return s.exec(`SELECT 1 FROM schema_version WHERE one = 1 FOR UPDATE`)
+	return s.exec(`SELECT 1 FROM revision_counter WHERE one = 1 FOR UPDATE`)
 }
 
 // nextVersion knows the version once the mailbox is locked, and needs no answer.

@@ -28,19 +28,17 @@ func scanUser(r *row) todo.User {
 // of the kind todo.Conflict when the principal name is taken.
 func (db *DB) AddUser(ctx context.Context, u todo.User, app string) error {
 	return db.Update(ctx, As{User: u.ID, App: app}, func(tx *Tx) error {
-		if err := tx.conn.lockCommon(); err != nil {
-			return err
+		free := false // of two at once, one waits here for the other
+		err := tx.conn.query(`INSERT INTO login_names (login_name, user_id) VALUES (?, ?) ON CONFLICT (login_name) DO NOTHING RETURNING 1`,
+			func(*row) error { free = true; return nil }, text(fold(u.UserPrincipalName)), text(u.ID))
+		if err == nil && !free {
+			err = todo.Errorf(todo.Conflict, "userPrincipalName", "There is a user named %s already.", u.UserPrincipalName)
 		}
-		if other, err := tx.userID(u.UserPrincipalName); err != nil {
-			return err
-		} else if other != "" {
-			return todo.Errorf(todo.Conflict, "userPrincipalName", "There is a user named %s already.", u.UserPrincipalName)
-		}
-		err := tx.conn.exec(`INSERT INTO users (`+userColumns+`, version, log_floor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`, userValues(u)...)
 		if err != nil {
 			return err
 		}
-		if err := tx.conn.exec(`INSERT INTO login_names (login_name, user_id) VALUES (?, ?)`, text(fold(u.UserPrincipalName)), text(u.ID)); err != nil {
+		err = tx.conn.exec(`INSERT INTO users (`+userColumns+`, version, log_floor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`, userValues(u)...)
+		if err != nil {
 			return err
 		}
 		for _, c := range todo.FirstCategories(tx.NewGUID) {
@@ -116,7 +114,7 @@ func (db *DB) Users(ctx context.Context, skip, limit int) ([]todo.User, error) {
 	users := []todo.User{}
 	err := db.lookup(ctx, "", func(tx *Tx) error {
 		users = users[:0]
-		return tx.conn.query(`SELECT `+userColumns+` FROM users ORDER BY principal_name, user_id LIMIT ?+0 OFFSET ?+0`,
+		return tx.conn.query(`SELECT `+userColumns+` FROM users`+everyMailbox+` ORDER BY principal_name, user_id LIMIT ?+0 OFFSET ?+0`,
 			func(r *row) error { users = append(users, scanUser(r)); return nil }, integer(int64(limit)), integer(int64(skip)))
 	})
 	return users, err

@@ -62,7 +62,7 @@ func LendSplit(t testing.TB, prepare func(dsn string) error, keys func(dsn strin
 			t.Error(w)
 		}
 		if n == 0 {
-			t.Logf("no statement was made")
+			t.Error("the log has no plan of a statement")
 		}
 	})
 	return dsn + explained

@@ -69,7 +69,7 @@ func (s *pgSession) queueQuery(q string, each func(*row) error, args ...value) {
 
 // flush makes the round trip.
 func (s *pgSession) flush(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, pgCallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.engine.wait)
 	defer cancel()
 	return s.flushUntimed(ctx)
 }
@@ -148,13 +148,23 @@ func (s *pgSession) commit() error {
 	if m := s.engine.meter.Load(); m != nil && err == nil {
 		m.Committed(1, time.Since(start))
 	}
-	switch code := sqlState(err); {
-	case err == nil, errors.Is(err, errNotCommitted), pgconn.SafeToRetry(err), !s.conn.IsClosed():
+	open, code := !s.conn.IsClosed(), sqlState(err)
+	switch {
+	case err == nil, errors.Is(err, errNotCommitted), pgconn.SafeToRetry(err):
 		return err // the server has said so, or was never asked
-	case code != "" && !strings.HasPrefix(code, "57P0") && !strings.HasPrefix(code, "08"):
+	case open && (code == "" || s.conn.PgConn().TxStatus() == 'E'):
+		return err // of a statement before the commit
+	case code != "" && !mayBeCommitted(code):
 		return err
 	}
 	return s.engine.settle(context.WithoutCancel(s.ctx), s, err)
+}
+
+// mayBeCommitted says whether a commit that is answered with an error of the
+// server's may have come to pass: on Citus another node, which made it, may be what
+// is gone.
+func mayBeCommitted(code string) bool {
+	return strings.HasPrefix(code, "57P0") || strings.HasPrefix(code, "08") || code == "XX000"
 }
 
 // settle finds out whether a transaction whose commit was cut off is committed:
@@ -165,9 +175,11 @@ func (e *pgEngine) settle(ctx context.Context, cut *pgSession, cause error) erro
 	if cut.at.IsZero() {
 		return uncertain
 	}
-	ctx, cancel := context.WithTimeout(ctx, pgCallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, e.wait)
 	defer cancel()
-	e.pool.Reset()
+	if cut.conn.IsClosed() {
+		e.judge(&lostError{err: cause, broke: true})
+	}
 	for wait := 10 * time.Millisecond; ; wait *= 2 {
 		committed := false
 		err := e.with(ctx, func(s *pgSession) error {

@@ -30,6 +30,7 @@ const (
 // a snapshot.
 type pgEngine struct {
 	pool   *pgxpool.Pool
+	wait   time.Duration // for one round trip: pgCallTimeout
 	closed atomic.Bool
 	meter  atomic.Pointer[Meter] // may be nil
 
@@ -103,7 +104,7 @@ func openPostgres(ctx context.Context, dsn string) (*pgEngine, error) {
 
 func newPgEngine(ctx context.Context, c *pgxpool.Config) (*pgEngine, error) {
 	pool, err := pgxpool.NewWithConfig(ctx, c)
-	return &pgEngine{pool: pool, texts: map[string]string{}}, err
+	return &pgEngine{pool: pool, wait: pgCallTimeout, texts: map[string]string{}}, err
 }
 
 func (e *pgEngine) dialect() *dialect { return postgresDialect() }
@@ -164,26 +165,26 @@ func (e *pgEngine) with(ctx context.Context, fn func(*pgSession) error) error {
 	if e.closed.Load() {
 		return ErrClosed
 	}
-	acquiring, cancel := context.WithTimeout(ctx, pgCallTimeout)
+	acquiring, cancel := context.WithTimeout(ctx, e.wait)
 	defer cancel()
 	c, err := e.pool.Acquire(acquiring)
 	if err != nil {
 		if e.closed.Load() {
 			return ErrClosed
 		}
-		return &lostError{connectCause(err)}
+		return &lostError{err: connectCause(err)}
 	}
 	s := &pgSession{ctx: ctx, engine: e, conn: c.Conn(), version: -1}
 	err = fn(s)
 	switch {
 	case s.conn.IsClosed() && err != nil && !isUncertain(err):
-		err = &lostError{err}
+		err = &lostError{err: err, broke: true}
 		c.Release()
 	case s.conn.PgConn().TxStatus() == 'I':
 		c.Release()
 	default:
 		go func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pgCallTimeout)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.wait)
 			defer cancel()
 			if _, err := s.conn.PgConn().Exec(ctx, `ROLLBACK`).ReadAll(); err != nil {
 				_ = s.conn.Close(ctx) // which rolls back as well
@@ -221,9 +222,7 @@ func (e *pgEngine) retry(ctx context.Context, once func() error) error {
 			return ctx.Err()
 		}
 		lost := isLost(err)
-		if lost {
-			e.pool.Reset() // the other connections have died with it
-		}
+		e.judge(err)
 		if try == pgMaxTries || !mayRetry(err) {
 			if sqlState(err) == "53100" {
 				return fmt.Errorf("%w: %w", ErrFull, err)
@@ -241,8 +240,26 @@ func (e *pgEngine) retry(ctx context.Context, once func() error) error {
 	}
 }
 
+// judge has connections made anew when one broke, because the others have most
+// likely broken with it, and each would cost somebody a try. One that was not had,
+// or did not answer in time, tells nothing of the others: they go on, and the
+// mailboxes of a node that hangs are no matter of those of other nodes.
+func (e *pgEngine) judge(err error) {
+	if lost, ok := errors.AsType[*lostError](err); ok && lost.broke && !isTimeout(err) {
+		e.pool.Reset()
+	}
+}
+
+func isTimeout(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return errors.Is(err, context.DeadlineExceeded) || ok && timeout.Timeout()
+}
+
 // A lostError is that of a connection which is gone, or was never there.
-type lostError struct{ err error }
+type lostError struct {
+	err   error
+	broke bool // it was there
+}
 
 func (e *lostError) Error() string { return e.err.Error() }
 func (e *lostError) Unwrap() error { return e.err }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,24 +23,13 @@ const everyMailbox = ` /* every mailbox */`
 // A Placement says where the rows of a table belong on Citus.
 type Placement struct {
 	Table string
-	Kind  PlacementKind
-	Key   string // the column by whose hash they are spread; empty unless Spread
-	Done  bool   // that is where they are; also for those that stay where they are
+	Key   string // the column by whose hash they are spread; empty: each node has all of them
+	Done  bool   // that is where they are
 }
 
-// A PlacementKind says how the rows of a table are spread.
-type PlacementKind string
-
-// The kinds of placement.
-const (
-	Spread     PlacementKind = "spread"     // over the nodes, by a column
-	Everywhere PlacementKind = "everywhere" // on each node, because every request asks for them and few write them
-	AtEntry    PlacementKind = "entry"      // on the coordinator alone
-)
-
-// otherPlacements are the tables that are not spread by the first column of their
-// primary key.
-var otherPlacements = map[string]PlacementKind{"schema_version": AtEntry, "apps": Everywhere, "app_credentials": Everywhere}
+// everywhere are the tables that each node has, because all requests read them and
+// few write them. The others are spread by the first column of their primary key.
+var everywhere = []string{"schema_version", "apps", "app_credentials"}
 
 // ErrNoCitus says that a database cannot be distributed.
 var ErrNoCitus = errors.New("the database has no Citus")
@@ -151,14 +141,10 @@ func (s *pgSession) placements(citus bool) ([]Placement, error) {
 		if !exists {
 			continue
 		}
-		p := Placement{Table: table, Kind: otherPlacements[table], Done: placed[table]}
-		switch p.Kind {
-		case "":
-			p.Kind, p.Key = Spread, key
-		case AtEntry:
-			p.Done = true
+		if slices.Contains(everywhere, table) {
+			key = ""
 		}
-		out = append(out, p)
+		out = append(out, Placement{Table: table, Key: key, Done: placed[table]})
 	}
 	return out, nil
 }
@@ -172,16 +158,21 @@ func (s *pgSession) distribute() (moved []Placement, err error) {
 	}
 	s.queue(`SET LOCAL citus.multi_shard_modify_mode = 'sequential'`)
 	s.queue(fmt.Sprintf(`SET LOCAL citus.shard_count = %d`, shardCount))
-	first := map[string]string{} // table of each key
+	first := map[string]string{} // of the tables of each key
 	for _, p := range placements {
-		beside := first[p.Key]
-		if beside == "" {
-			first[p.Key], beside = p.Table, "none"
+		if p.Done && first[p.Key] == "" {
+			first[p.Key] = p.Table
+		}
+	}
+	for _, p := range placements {
+		beside := cmp.Or(first[p.Key], "none")
+		if beside == "none" {
+			first[p.Key] = p.Table
 		}
 		switch {
 		case p.Done:
 			continue
-		case p.Kind == Everywhere:
+		case p.Key == "":
 			s.queue(`SELECT create_reference_table(CAST(CAST(? AS TEXT) AS REGCLASS))`, text(p.Table))
 		default:
 			s.queue(`SELECT create_distributed_table(CAST(CAST(? AS TEXT) AS REGCLASS), CAST(? AS TEXT), colocate_with => CAST(? AS TEXT))`, text(p.Table), text(p.Key), text(beside))
@@ -200,7 +191,7 @@ func (s *pgSession) distributeNew() error {
 		return err
 	}
 	placements, err := s.placements(true)
-	if err != nil || !slices.ContainsFunc(placements, func(p Placement) bool { return p.Done && p.Kind == Spread }) {
+	if err != nil || !slices.ContainsFunc(placements, func(p Placement) bool { return p.Done && p.Key != "" }) {
 		return err
 	}
 	_, err = s.distribute()

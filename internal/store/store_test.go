@@ -113,7 +113,7 @@ func splitKeys(dsn string) (map[string]string, error) {
 	placements, _, err := store.Placements(context.Background(), dsn)
 	keys := map[string]string{}
 	for _, p := range placements {
-		if p.Kind == store.Spread {
+		if p.Key != "" {
 			keys[p.Table] = p.Key
 		}
 	}

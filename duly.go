@@ -65,6 +65,18 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 			err = errors.Join(err, release())
 		}
 	}()
+	db, err := store.Open(ctx, path, c.Now)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}()
+	if err := c.makeDataDir(); err != nil { // not before the database has been taken
+		return nil, err
+	}
 	keys, err := openKeys(c.DataDir)
 	if err != nil {
 		return nil, err
@@ -77,17 +89,13 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, path, c.Now)
-	if err != nil {
-		return nil, err
-	}
 	verifier := auth.NewVerifier(keys, db.UserStanding, c.Now)
 	verifier.Serving(c.BaseURL, c.TrustedProxies, db)
 	issuer, err := auth.NewIssuer(auth.IssuerOptions{
 		DB: db, Keys: keys, Verifier: verifier, Now: c.Now, Log: c.Log, BaseURL: c.BaseURL, TrustedProxies: c.TrustedProxies, DevUser: c.DevUser,
 	})
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, err
 	}
 	hooks := webhook.NewClient(webhook.ClientOptions{Allow: allow})
 	sender := webhook.NewSender(webhook.Options{DB: db, Client: hooks, TenantID: keys.Tenant(), Log: c.Log, Now: c.Now})
@@ -182,6 +190,9 @@ type User struct {
 func publicUser(u todo.User) User {
 	return User{ID: u.ID, UserPrincipalName: u.UserPrincipalName, DisplayName: u.DisplayName, Mail: u.Mail}
 }
+
+// ErrRefused says that the database is there, and cannot be used as it is.
+var ErrRefused = store.ErrRefused
 
 // ErrUnavailable says that the database did not answer, or not in time.
 var ErrUnavailable = store.ErrUnavailable

@@ -32,7 +32,7 @@ type Placement struct {
 var everywhere = []string{"schema_version", "apps", "app_credentials"}
 
 // ErrNoCitus says that a database cannot be distributed.
-var ErrNoCitus = errors.New("the database has no Citus")
+var ErrNoCitus error = &refusal{errors.New("it has no Citus"), "install the extension on all nodes, CREATE EXTENSION citus, and add the nodes with citus_add_node"}
 
 const shardCount = 32
 
@@ -209,7 +209,7 @@ func onPostgres(ctx context.Context, dsn string, fn func(*pgEngine) error) error
 		return err
 	}
 	if err = fn(e); err != nil {
-		err = fmt.Errorf("opening the database %s: %w", withoutPassword(dsn), err)
+		err = openError(dsn, err)
 	}
 	return errors.Join(err, e.close())
 }

@@ -18,7 +18,7 @@ func (e *pgEngine) migrate(ctx context.Context) error {
 	return e.retry(ctx, func() error {
 		return e.with(ctx, func(s *pgSession) error {
 			if encoding := s.conn.PgConn().ParameterStatus("server_encoding"); encoding != "UTF8" {
-				return fmt.Errorf("its encoding is %s: make it with ENCODING 'UTF8'", encoding)
+				return &refusal{fmt.Errorf("its encoding is %s", encoding), "make it with ENCODING 'UTF8'"}
 			}
 			version, err := s.schemaVersion()
 			if err != nil || version == len(names) {

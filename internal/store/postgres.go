@@ -195,6 +195,22 @@ func (e *pgEngine) with(ctx context.Context, fn func(*pgSession) error) error {
 	return err
 }
 
+// openError says which database could not be opened, and what to do where that is
+// plain.
+func openError(dsn string, err error) error {
+	remedies := map[string]string{
+		"42501": "use the role that owns the tables and may create in the schema",
+		"3D000": "make the database, or name another one",
+		"3F000": "make the schema, or name another one in search_path",
+		"28P01": "see that the DSN names the role and its password",
+		"28000": "see that the DSN names a role that may sign in from here",
+	}
+	if remedy := remedies[sqlState(err)]; remedy != "" {
+		err = &refusal{err, remedy}
+	}
+	return fmt.Errorf("opening the database %s: %w", withoutPassword(dsn), err)
+}
+
 // connectCause is the reason why a connection was not made, in a line: pgx lists
 // every attempt, with TLS and without.
 func connectCause(err error) error {

@@ -56,10 +56,15 @@ func inMemory(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	})
 }
 
-// onPostgres runs a test on PostgreSQL, on its version 18, and on tables split as
-// Citus splits them, where each statement must ask one partition.
+// onPostgres runs a test on PostgreSQL, and without the race detector on its version
+// 18 and on tables split as Citus splits them, where each statement must ask one
+// partition.
 func onPostgres(t *testing.T, test func(t *testing.T, db *store.DB)) {
-	for name, dsn := range map[string]func(testing.TB) string{"postgres": postgres, "postgres18": postgres18, "split": split} {
+	databases := map[string]func(testing.TB) string{"postgres": postgres, "postgres18": postgres18, "split": split}
+	if raced {
+		databases = map[string]func(testing.TB) string{"postgres": postgres}
+	}
+	for name, dsn := range databases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, open(t, dsn(t)))
@@ -70,7 +75,11 @@ func onPostgres(t *testing.T, test func(t *testing.T, db *store.DB)) {
 // eachDSN names a database in memory and one of PostgreSQL, for tests that open
 // it themselves.
 func eachDSN(t *testing.T) map[string]func() string {
-	return map[string]func() string{"memory": func() string { return store.Memory }, "postgres": func() string { return postgres(t) }, "split": func() string { return split(t) }}
+	all := map[string]func() string{"memory": func() string { return store.Memory }, "postgres": func() string { return postgres(t) }}
+	if !raced {
+		all["split"] = func() string { return split(t) }
+	}
+	return all
 }
 
 // fewer is how often something is tried: on PostgreSQL, which takes longer, less.

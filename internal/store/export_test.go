@@ -15,7 +15,7 @@ func (db *DB) InSQL(e odata.Expr) bool {
 }
 
 // SetWait sets how long a round trip to PostgreSQL may take.
-func SetWait(db *DB, wait time.Duration) { db.engine.(*pgEngine).wait = wait }
+func SetWait(db *DB, wait time.Duration) { db.engine.(*pgEngine).wait.Store(int64(wait)) }
 
 // LimitPages lets the database grow to n pages and no further, as a full disk
 // does; 0 takes the limit off.

@@ -69,7 +69,7 @@ func (s *pgSession) queueQuery(q string, each func(*row) error, args ...value) {
 
 // flush makes the round trip.
 func (s *pgSession) flush(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.engine.wait)
+	ctx, cancel := s.engine.limited(ctx)
 	defer cancel()
 	return s.flushUntimed(ctx)
 }
@@ -175,7 +175,7 @@ func (e *pgEngine) settle(ctx context.Context, cut *pgSession, cause error) erro
 	if cut.at.IsZero() {
 		return uncertain
 	}
-	ctx, cancel := context.WithTimeout(ctx, e.wait)
+	ctx, cancel := e.limited(ctx)
 	defer cancel()
 	if cut.conn.IsClosed() {
 		e.judge(&lostError{err: cause, broke: true})

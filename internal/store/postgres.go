@@ -30,7 +30,7 @@ const (
 // a snapshot.
 type pgEngine struct {
 	pool   *pgxpool.Pool
-	wait   time.Duration // for one round trip: pgCallTimeout
+	wait   atomic.Int64 // for one round trip, in nanoseconds: pgCallTimeout
 	closed atomic.Bool
 	meter  atomic.Pointer[Meter] // may be nil
 
@@ -104,7 +104,14 @@ func openPostgres(ctx context.Context, dsn string) (*pgEngine, error) {
 
 func newPgEngine(ctx context.Context, c *pgxpool.Config) (*pgEngine, error) {
 	pool, err := pgxpool.NewWithConfig(ctx, c)
-	return &pgEngine{pool: pool, wait: pgCallTimeout, texts: map[string]string{}}, err
+	e := &pgEngine{pool: pool, texts: map[string]string{}}
+	e.wait.Store(int64(pgCallTimeout))
+	return e, err
+}
+
+// limited is the context of one round trip.
+func (e *pgEngine) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, time.Duration(e.wait.Load()))
 }
 
 func (e *pgEngine) dialect() *dialect { return postgresDialect() }
@@ -165,7 +172,7 @@ func (e *pgEngine) with(ctx context.Context, fn func(*pgSession) error) error {
 	if e.closed.Load() {
 		return ErrClosed
 	}
-	acquiring, cancel := context.WithTimeout(ctx, e.wait)
+	acquiring, cancel := e.limited(ctx)
 	defer cancel()
 	c, err := e.pool.Acquire(acquiring)
 	if err != nil {
@@ -184,7 +191,7 @@ func (e *pgEngine) with(ctx context.Context, fn func(*pgSession) error) error {
 		c.Release()
 	default:
 		go func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.wait)
+			ctx, cancel := e.limited(context.WithoutCancel(ctx))
 			defer cancel()
 			if _, err := s.conn.PgConn().Exec(ctx, `ROLLBACK`).ReadAll(); err != nil {
 				_ = s.conn.Close(ctx) // which rolls back as well

@@ -141,7 +141,7 @@ func (c *Config) check() (profile graph.Profile, limits graph.Limits, allow webh
 	return profile, limits, allow, err
 }
 
-// database names the database. It makes the folder of the data, and the file where
+// database names the database. It makes the file, and the folder of the data, where
 // that is SQLite's.
 func (c *Config) database(ctx context.Context) (string, error) {
 	if c.Database == "" && c.DataDir == "" {
@@ -176,10 +176,10 @@ func (c *Config) database(ctx context.Context) (string, error) {
 	return path, nil
 }
 
-// postgres makes the folder of the data, or looks for data that must be there.
+// postgres looks for data that must be there.
 func (c *Config) postgres(ctx context.Context) error {
 	if !c.Existing {
-		return c.makeDataDir()
+		return nil
 	}
 	has, err := store.HasData(ctx, c.Database)
 	if err == nil && !has {

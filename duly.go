@@ -65,6 +65,18 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 			err = errors.Join(err, release())
 		}
 	}()
+	db, err := store.Open(ctx, path, c.Now)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}()
+	if err := c.makeDataDir(); err != nil { // not before the database has been taken
+		return nil, err
+	}
 	keys, err := openKeys(c.DataDir)
 	if err != nil {
 		return nil, err
@@ -74,10 +86,6 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 		return nil, err
 	}
 	pushKey, err := keys.WebPushKey()
-	if err != nil {
-		return nil, err
-	}
-	db, err := store.Open(ctx, path, c.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +101,7 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 		Externals: externals, NoPasswords: c.NoPasswordSignIn,
 	})
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, err
 	}
 	hooks := webhook.NewClient(webhook.ClientOptions{Allow: allow})
 	sending := webhook.Options{DB: db, Client: hooks, TenantID: keys.Tenant(), Log: c.Log, Now: c.Now}
@@ -199,6 +207,9 @@ type User struct {
 func publicUser(u todo.User) User {
 	return User{ID: u.ID, UserPrincipalName: u.UserPrincipalName, DisplayName: u.DisplayName, Mail: u.Mail}
 }
+
+// ErrRefused says that the database is there, and cannot be used as it is.
+var ErrRefused = store.ErrRefused
 
 // ErrUnavailable says that the database did not answer, or not in time.
 var ErrUnavailable = store.ErrUnavailable

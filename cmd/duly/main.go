@@ -33,6 +33,7 @@ type commandLine struct {
 	Key     keyCommand     `cmd:"" help:"Look after the keys that sign tokens."`
 	Backup  backupCommand  `cmd:"" help:"Write the data to one file, also while a server runs."`
 	Restore restoreCommand `cmd:"" help:"Make a data folder out of a backup."`
+	DB      dbCommand      `cmd:"" name:"db" help:"Look after a PostgreSQL database."`
 	Doctor  doctorCommand  `cmd:"" help:"Look through the data for problems, also while a server runs."`
 	Ready   readyCommand   `cmd:"" help:"Ask a running server whether it is ready."`
 	Bench   benchCommand   `cmd:"" help:"Put a load on a running server and print how fast it answers."`

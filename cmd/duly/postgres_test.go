@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/duly-todo/duly/internal/pgtest"
 )
@@ -89,4 +92,122 @@ func TestPostgresUnreachable(t *testing.T) {
 func TestKillOnPostgres(t *testing.T) {
 	t.Parallel()
 	testKill(t, killRoundsShort, "DULY_DB="+pgtest.DSN(t))
+}
+
+// TestRefusedDatabases names databases that cannot be used: one line says why and
+// what to do, the status is 2, and nothing is changed.
+func TestRefusedDatabases(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.Start(t).DSN
+	sql(t, dsn, `CREATE ROLE weak LOGIN`, `CREATE ROLE closed NOLOGIN`, `CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0`, `CREATE DATABASE newer`, `CREATE DATABASE full_one`)
+	sql(t, inDatabase(t, dsn, "newer", "postgres"), `CREATE TABLE schema_version (one SMALLINT PRIMARY KEY, version INTEGER NOT NULL)`, `INSERT INTO schema_version VALUES (1, 1000)`)
+	addAda(t, newShell(t, "DULY_DB="+inDatabase(t, dsn, "full_one", "postgres")))
+	for _, c := range []struct{ name, dsn, want string }{
+		{"no sense", "postgres://u:s3cr3t@h:port/n", "--db: the address of the database makes no sense"},
+		{"another system", "mysql://u:s3cr3t@h/n", `--db: a database cannot have the scheme "mysql"`},
+		{"newer", inDatabase(t, dsn, "newer", "postgres"), "its schema has version 1000 and this program knows"},
+		{"no rights", inDatabase(t, dsn, "postgres", "weak"), "permission denied for schema public (SQLSTATE 42501): use the role that owns the tables and may create in the schema"},
+		{"tables of others", inDatabase(t, dsn, "full_one", "weak"), "(SQLSTATE 42501): use the role that owns the tables"},
+		{"no such database", inDatabase(t, dsn, "none", "postgres"), `database "none" does not exist (SQLSTATE 3D000): make the database, or name another one`},
+		{"no such role", inDatabase(t, dsn, "postgres", "nobody"), `role "nobody" does not exist (SQLSTATE 28000): see that the DSN names a role`},
+		{"may not sign in", inDatabase(t, dsn, "postgres", "closed"), `role "closed" is not permitted to log in (SQLSTATE 28000)`},
+		{"encoding", inDatabase(t, dsn, "latin", "postgres"), "its encoding is LATIN1: make it with ENCODING 'UTF8'"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShell(t)
+			for _, args := range []string{"user add bob", "serve --listen 127.0.0.1:0", "db distribute"} {
+				got := s.run(t, append(strings.Fields(args), "--db", c.dsn)...)
+				if got.Status != 2 || got.Stdout != "" || strings.Count(got.Stderr, "\n") != 1 || !strings.Contains(got.Stderr, c.want) || strings.Contains(got.Stderr, "s3cr3t") {
+					t.Errorf("duly %s: %+v, want %q", args, got, c.want)
+				}
+			}
+			if left, err := os.ReadDir(s.dir); len(left) > 0 || err != nil {
+				t.Errorf("it leaves %v, %v", left, err)
+			}
+		})
+	}
+	t.Cleanup(func() {
+		for name, want := range map[string]string{"newer": "schema_version", "postgres": "", "latin": ""} {
+			if got := tables(t, inDatabase(t, dsn, name, "postgres")); got != want {
+				t.Errorf("the database %s has the tables %q, want %q", name, got, want)
+			}
+		}
+	})
+}
+
+// inDatabase is the DSN of another database of the same server, by a role.
+func inDatabase(t *testing.T, dsn, name, role string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path, u.User = "/"+name, url.User(role)
+	return u.String()
+}
+
+func sql(t *testing.T, dsn string, statements ...string) {
+	t.Helper()
+	ctx := context.Background()
+	c, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(ctx)
+	for _, s := range statements {
+		if _, err := c.Exec(ctx, s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+// tables are the names of the tables of a database.
+func tables(t *testing.T, dsn string) (names string) {
+	t.Helper()
+	ctx := context.Background()
+	c, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(ctx)
+	if err := c.QueryRow(ctx, `SELECT coalesce(string_agg(tablename, ' ' ORDER BY tablename), '') FROM pg_tables WHERE schemaname = 'public'`).Scan(&names); err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// TestDistributeRefused names databases that have no Citus. What Distribute does
+// where there is one is tested in store.
+func TestDistributeRefused(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.DSN(t)
+	s := newShell(t)
+	addAda(t, newShell(t, "DULY_DB="+dsn))
+	const postgresOnly = "duly: only PostgreSQL can be distributed: name the database with --db or DULY_DB. See duly db "
+	for args, want := range map[string]string{
+		"db distribute":                     postgresOnly + "distribute --help.\n",
+		"db distribute --db sqlite:duly.db": postgresOnly + "distribute --help.\n",
+		"db status --db sqlite:duly.db":     postgresOnly + "status --help.\n",
+	} {
+		if diff := cmp.Diff(result{Stderr: want, Status: 2}, s.run(t, strings.Fields(args)...)); diff != "" {
+			t.Errorf("duly %s (-want +got)\n%s", args, diff)
+		}
+	}
+	got := s.run(t, "db", "distribute", "--db", dsn)
+	if got.Status != 2 || got.Stdout != "" || !strings.Contains(got.Stderr, "it has no Citus: install the extension") || strings.Count(got.Stderr, "\n") != 1 {
+		t.Errorf("duly db distribute: %+v", got)
+	}
+	status := s.must(t, "db", "status", "--db", dsn)
+	for _, line := range []string{"users ", "belongs spread by user_id\n", "belongs on every node\n", "The database has no Citus"} {
+		if !strings.Contains(status, line) {
+			t.Errorf("duly db status has no %q: %s", line, status)
+		}
+	}
+	if empty := s.must(t, "db", "status", "--db", pgtest.DSN(t)); !strings.Contains(empty, "no data of Duly's") {
+		t.Errorf("duly db status of an empty database: %s", empty)
+	}
+	if left, err := os.ReadDir(s.dir); len(left) > 0 || err != nil {
+		t.Errorf("it leaves %v, %v", left, err)
+	}
 }

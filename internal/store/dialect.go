@@ -67,9 +67,10 @@ func startsWith(column string, n int) string {
 	return "substr(" + column + ", 1, " + strconv.Itoa(n) + ") = ?"
 }
 
-// keptText is a column of the task's row in table search.
+// keptText is a column of the task's row in table search. It is bound to the
+// mailbox by itself; $1 is that of Tx.from.
 func keptText(column string) string {
-	return "(SELECT k." + column + " FROM search k WHERE k.user_id = t.user_id AND k.list_id = t.list_id AND k.task_id = t.task_id)"
+	return "(SELECT k." + column + " FROM search k WHERE k.user_id = $1 AND k.list_id = t.list_id AND k.task_id = t.task_id)"
 }
 
 var ddlWords = regexp.MustCompile(`\bTEXT\b(?:\[\])?|\bBLOB\b|\)\s*WITHOUT ROWID\b`)

@@ -72,6 +72,20 @@ var ErrUnavailable = errors.New("the database is not available")
 // committed, and that it cannot be told whether it was.
 var ErrUncertain = errors.New("it is not known whether the write was committed")
 
+// ErrRefused says that a database is there, and cannot be used as it is: its schema
+// is newer, or the account may not do what is needed. Nothing has been changed.
+var ErrRefused = errors.New("the database cannot be used")
+
+// A refusal is an [ErrRefused] with what to do.
+type refusal struct {
+	err    error
+	remedy string
+}
+
+func (r *refusal) Error() string        { return r.err.Error() + ": " + r.remedy }
+func (r *refusal) Unwrap() error        { return r.err }
+func (r *refusal) Is(target error) bool { return target == ErrRefused }
+
 // takeVersion counts the mailbox's writes. The row is locked from here on.
 func takeVersion(s session, user string) (int64, error) {
 	version := int64(-1)

@@ -3,15 +3,19 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/duly-todo/duly/internal/odata"
 )
 
 // InSQL says whether all of a filter is compiled to SQL.
 func (db *DB) InSQL(e odata.Expr) bool {
-	_, rest := compileFilter(db.engine.dialect(), e)
+	_, rest := compileFilter(db.engine.dialect(), "", e)
 	return rest == nil
 }
+
+// SetWait sets how long a round trip to PostgreSQL may take.
+func SetWait(db *DB, wait time.Duration) { db.engine.(*pgEngine).wait.Store(int64(wait)) }
 
 // LimitPages lets the database grow to n pages and no further, as a full disk
 // does; 0 takes the limit off.

@@ -21,8 +21,10 @@ type clause struct {
 }
 
 // compileFilter splits a filter into a condition for WHERE and the rest of it,
-// nil when nothing is left.
-func compileFilter(d *dialect, e odata.Expr) (where clause, rest odata.Expr) {
+// nil when nothing is left. Each table that the condition reads is bound to the
+// mailbox by itself, and not only by the task: so every database sees, without
+// running it, that the rows lie together.
+func compileFilter(d *dialect, mailbox string, e odata.Expr) (where clause, rest odata.Expr) {
 	if e == nil {
 		return clause{sql: "TRUE"}, nil
 	}
@@ -31,7 +33,7 @@ func compileFilter(d *dialect, e odata.Expr) (where clause, rest odata.Expr) {
 	have := cost{}
 	for _, term := range conjuncts(e) {
 		add := costOf(term)
-		c, ok := (compiler{d: d}).condition(term)
+		c, ok := (compiler{d: d, mailbox: mailbox}).condition(term)
 		if ok && (have.plus(add).isLow() || wantsOpen(term)) { // an index answers the latter
 			compiled, have = append(compiled, c), have.plus(add)
 		} else {
@@ -131,8 +133,9 @@ func joinClauses(terms []clause, by, none string) (c clause) {
 
 // A compiler knows which collection the variables of lambdas stand for.
 type compiler struct {
-	d    *dialect
-	vars map[string]string // variable to path of the collection
+	d       *dialect
+	mailbox string
+	vars    map[string]string // variable to path of the collection
 }
 
 // condition compiles an expression of type Bool; ok is false where SQL cannot
@@ -307,13 +310,13 @@ func (c compiler) call(e odata.Call) (clause, bool) {
 
 // lambda compiles any and all over a collection of the task.
 func (c compiler) lambda(e odata.Lambda) (clause, bool) {
-	const ofTask = "%.user_id = t.user_id AND %.list_id = t.list_id AND %.task_id = t.task_id"
-	from, key := "", ""
+	const ofTask = "%.user_id = ? AND %.list_id = t.list_id AND %.task_id = t.task_id"
+	from, key, args := "", "", []value{text(c.mailbox)}
 	switch {
 	case e.From != "" || len(c.vars) > 0: // as many rows as the product of both
 		return clause{}, false
 	case e.Path == "categories":
-		from, key = c.d.categories, "TRUE"
+		from, key, args = c.d.categories, "TRUE", nil
 	case e.Path == "checklistItems":
 		from, key = "checklist_items s", strings.ReplaceAll(ofTask, "%", "s")
 	case e.Path == "linkedResources":
@@ -332,19 +335,20 @@ func (c compiler) lambda(e odata.Lambda) (clause, bool) {
 	}
 	exists := "EXISTS (SELECT 1 FROM " + from + " WHERE " + key
 	if e.Body == nil {
-		return clause{sql: exists + ")"}, true
+		return clause{exists + ")", args}, true
 	}
-	inner := compiler{d: c.d, vars: map[string]string{e.Var: e.Path}}
+	inner := compiler{d: c.d, mailbox: c.mailbox, vars: map[string]string{e.Var: e.Path}}
 	for v, path := range c.vars {
 		if v != e.Var {
 			inner.vars[v] = path
 		}
 	}
 	body, ok := inner.condition(e.Body)
+	args = append(args, body.args...)
 	if e.All {
-		return clause{"NOT " + exists + " AND NOT (" + body.sql + "))", body.args}, ok
+		return clause{"NOT " + exists + " AND NOT (" + body.sql + "))", args}, ok
 	}
-	return clause{exists + " AND (" + body.sql + "))", body.args}, ok
+	return clause{exists + " AND (" + body.sql + "))", args}, ok
 }
 
 // Mentions says whether a filter looks at the collection at a path.

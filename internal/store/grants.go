@@ -214,9 +214,9 @@ const deviceColumns = `hash, user_code, app_id, scopes, state, user_id, poll_gap
 // ago: until then their devices are told so.
 func (tx *Tx) PutDeviceCode(d DeviceCode) error {
 	count := int64(0)
-	err := tx.conn.exec(`DELETE FROM device_codes WHERE expires < ?`, integer(tx.now.Add(-time.Hour).UnixMicro()))
+	err := tx.conn.exec(`DELETE FROM device_codes WHERE one = 1 AND expires < ?`, integer(tx.now.Add(-time.Hour).UnixMicro()))
 	if err == nil {
-		err = tx.conn.query(`SELECT count(*) FROM device_codes`, func(r *row) error { count = r.int(); return nil })
+		err = tx.conn.query(`SELECT count(*) FROM device_codes WHERE one = 1`, func(r *row) error { count = r.int(); return nil })
 	}
 	if err == nil && count >= maxDeviceCodes {
 		err = todo.Errorf(todo.Unavailable, "", "There are too many device codes that wait.")
@@ -224,7 +224,7 @@ func (tx *Tx) PutDeviceCode(d DeviceCode) error {
 	if err != nil {
 		return err
 	}
-	return tx.conn.exec(`INSERT INTO device_codes (`+deviceColumns+`) VALUES (?, ?, ?, ?, 0, '', ?, 0, ?)`,
+	return tx.conn.exec(`INSERT INTO device_codes (one, `+deviceColumns+`) VALUES (1, ?, ?, ?, ?, 0, '', ?, 0, ?)`,
 		text(d.Hash), text(d.UserCode), text(d.App), text(d.Scopes), integer(d.PollGap.Microseconds()), integer(d.Expires.UnixMicro()))
 }
 
@@ -242,7 +242,7 @@ func (tx *Tx) deviceCode(column, value string) (d DeviceCode, err error) {
 	if err := tx.conn.lockCommon(); err != nil {
 		return d, err
 	}
-	err = tx.conn.query(`SELECT `+deviceColumns+` FROM device_codes WHERE `+column+` = ?`, func(r *row) error {
+	err = tx.conn.query(`SELECT `+deviceColumns+` FROM device_codes WHERE one = 1 AND `+column+` = ?`, func(r *row) error {
 		d = DeviceCode{
 			Hash: r.text(), UserCode: r.text(), App: r.text(), Scopes: r.text(), State: DeviceState(r.int()), User: r.text(),
 			PollGap: time.Duration(r.int()) * time.Microsecond, LastPoll: r.time(), Expires: r.time(),
@@ -257,6 +257,6 @@ func (tx *Tx) deviceCode(column, value string) (d DeviceCode, err error) {
 
 // SetDeviceCode writes the state, the user and the polls of a device code.
 func (tx *Tx) SetDeviceCode(d DeviceCode) error {
-	return tx.conn.exec(`UPDATE device_codes SET state = ?, user_id = ?, poll_gap = ?, last_poll = ? WHERE hash = ?`,
+	return tx.conn.exec(`UPDATE device_codes SET state = ?, user_id = ?, poll_gap = ?, last_poll = ? WHERE one = 1 AND hash = ?`,
 		integer(int64(d.State)), text(d.User), integer(d.PollGap.Microseconds()), micros(d.LastPoll), text(d.Hash))
 }

@@ -49,7 +49,7 @@ func (tx *Tx) SetPassword(hash string) error {
 // AnyPassword says whether anybody can sign in.
 func (db *DB) AnyPassword(ctx context.Context) (any bool, err error) {
 	err = db.lookup(ctx, "", func(tx *Tx) error {
-		return tx.conn.query(`SELECT 1 FROM passwords LIMIT 1`, func(*row) error { any = true; return nil })
+		return tx.conn.query(`SELECT 1 FROM passwords`+everyMailbox+` LIMIT 1`, func(*row) error { any = true; return nil })
 	})
 	return any, err
 }

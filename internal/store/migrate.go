@@ -28,7 +28,7 @@ func migration(name, engine string) (string, error) {
 
 // errNewerSchema refuses a database that is newer than this program.
 func errNewerSchema(version, known int) error {
-	return fmt.Errorf("its schema has version %d and this program knows %d: use a newer duly", version, known)
+	return &refusal{fmt.Errorf("its schema has version %d and this program knows %d", version, known), "use a newer duly"}
 }
 
 // migrate brings the schema up to date: every migration whose number is above

@@ -9,11 +9,8 @@ import (
 	"github.com/duly-todo/duly/internal/todo"
 )
 
-// Limits of what is kept about external issuers.
-const (
-	maxPeopleOfUser    = 20 // of all issuers
-	maxExternalSignIns = 10_000
-)
+// maxExternalSignIns is how many people may be on their way at once.
+const maxExternalSignIns = 10_000
 
 // A Person is somebody whom an external issuer knows, by the name that the issuer
 // gives nobody else. Names and addresses say nothing about who it is.
@@ -48,7 +45,7 @@ func (tx *Tx) person(p Person) (user string, err error) {
 func (db *DB) People(ctx context.Context, skip, limit int) (out []Person, err error) {
 	err = db.lookup(ctx, "", func(tx *Tx) error {
 		out = out[:0]
-		return tx.conn.query(`SELECT issuer, subject, user_id FROM people ORDER BY user_id, person_hash LIMIT ?+0 OFFSET ?+0`,
+		return tx.conn.query(`SELECT issuer, subject, user_id FROM people`+everyMailbox+` ORDER BY user_id, person_hash LIMIT ?+0 OFFSET ?+0`,
 			func(r *row) error {
 				out = append(out, Person{Issuer: r.text(), Subject: r.text(), User: r.text()})
 				return nil
@@ -62,34 +59,27 @@ func (db *DB) People(ctx context.Context, skip, limit int) (out []Person, err er
 // that is another user already.
 func (db *DB) LinkPerson(ctx context.Context, p Person) error {
 	return db.Update(ctx, As{User: p.User}, func(tx *Tx) error {
-		if err := tx.conn.lockCommon(); err != nil {
-			return err
-		}
 		if _, err := tx.Owner(); err != nil {
 			return err
 		}
-		user, err := tx.person(p)
-		switch {
-		case err != nil || user == p.User:
-			return err
-		case user != "":
-			return todo.Errorf(todo.Conflict, "", "The subject is linked to another user already.")
+		user, _, err := tx.takePerson(p)
+		if err == nil && user != p.User {
+			err = todo.Errorf(todo.Conflict, "", "The subject is linked to another user already.")
 		}
-		count := int64(0)
-		err = tx.conn.query(`SELECT count(*) FROM people WHERE user_id = ?`, func(r *row) error { count = r.int(); return nil }, text(p.User))
-		if err == nil && count >= maxPeopleOfUser {
-			err = todo.Errorf(todo.Invalid, "", "The user is linked %d times, and that is the most: remove a link first.", count)
-		}
-		if err != nil {
-			return err
-		}
-		return tx.insertPerson(p)
+		return err
 	})
 }
 
-func (tx *Tx) insertPerson(p Person) error {
-	return tx.conn.exec(`INSERT INTO people (person_hash, issuer, subject, user_id, linked) VALUES (?, ?, ?, ?, ?)`,
+// takePerson notes that a person is p.User, unless the person is somebody already,
+// and returns who it is. Of two at once, one waits here for the other.
+func (tx *Tx) takePerson(p Person) (user string, added bool, err error) {
+	err = tx.conn.query(`INSERT INTO people (person_hash, issuer, subject, user_id, linked) VALUES (?, ?, ?, ?, ?) ON CONFLICT (person_hash) DO NOTHING RETURNING user_id`,
+		func(r *row) error { user, added = r.text(), true; return nil },
 		text(p.hash()), text(p.Issuer), text(p.Subject), text(p.User), integer(tx.now.UnixMicro()))
+	if err == nil && !added {
+		user, err = tx.person(p)
+	}
+	return user, added, err
 }
 
 // UnlinkPerson forgets who a person is, and signs the user out everywhere, so
@@ -116,25 +106,21 @@ func (db *DB) UnlinkPerson(ctx context.Context, p Person) error {
 // that is spare: nobody becomes somebody who is there by choosing a name.
 func (db *DB) AddPerson(ctx context.Context, p Person, u todo.User, spare, app string) (user string, added bool, err error) {
 	err = db.Update(ctx, As{User: u.ID, App: app}, func(tx *Tx) error {
-		added = false
-		if err := tx.conn.lockCommon(); err != nil {
+		if user, added, err = tx.takePerson(Person{Issuer: p.Issuer, Subject: p.Subject, User: u.ID}); err != nil || !added {
 			return err
 		}
-		var err error
-		if user, err = tx.person(p); err != nil || user != "" {
-			return err
-		}
-		user, added = u.ID, true
 		owner := u
-		if other, err := tx.userID(u.UserPrincipalName); err != nil {
-			return err
-		} else if other != "" {
+		free, err := tx.takeLoginName(owner.UserPrincipalName)
+		if err == nil && !free {
 			owner.UserPrincipalName = spare
+			if free, err = tx.takeLoginName(spare); err == nil && !free {
+				err = todo.Errorf(todo.Conflict, "userPrincipalName", "There is a user named %s already.", spare)
+			}
 		}
-		if err := tx.addUser(owner); err != nil {
+		if err != nil {
 			return err
 		}
-		return tx.insertPerson(Person{Issuer: p.Issuer, Subject: p.Subject, User: u.ID})
+		return tx.addUser(owner)
 	})
 	return user, added, err
 }
@@ -153,9 +139,9 @@ type ExternalSignIn struct {
 func (db *DB) PutExternalSignIn(ctx context.Context, s ExternalSignIn) error {
 	return db.Update(ctx, As{}, func(tx *Tx) error {
 		count := int64(0)
-		err := tx.conn.exec(`DELETE FROM external_sign_ins WHERE expires <= ?`, integer(tx.now.UnixMicro()))
+		err := tx.conn.exec(`DELETE FROM external_sign_ins WHERE one = 1 AND expires <= ?`, integer(tx.now.UnixMicro()))
 		if err == nil {
-			err = tx.conn.query(`SELECT count(*) FROM external_sign_ins`, func(r *row) error { count = r.int(); return nil })
+			err = tx.conn.query(`SELECT count(*) FROM external_sign_ins WHERE one = 1`, func(r *row) error { count = r.int(); return nil })
 		}
 		if err == nil && count >= maxExternalSignIns {
 			err = todo.Errorf(todo.Unavailable, "", "There are too many people on their way to sign in.")
@@ -163,7 +149,7 @@ func (db *DB) PutExternalSignIn(ctx context.Context, s ExternalSignIn) error {
 		if err != nil {
 			return err
 		}
-		return tx.conn.exec(`INSERT INTO external_sign_ins (state_hash, browser_hash, issuer, path, expires) VALUES (?, ?, ?, ?, ?)`,
+		return tx.conn.exec(`INSERT INTO external_sign_ins (one, state_hash, browser_hash, issuer, path, expires) VALUES (1, ?, ?, ?, ?, ?)`,
 			text(s.State), text(s.Browser), text(s.Issuer), text(s.Path), integer(s.Expires.UnixMicro()))
 	})
 }
@@ -173,7 +159,7 @@ func (db *DB) PutExternalSignIn(ctx context.Context, s ExternalSignIn) error {
 func (db *DB) TakeExternalSignIn(ctx context.Context, state, browser string) (s ExternalSignIn, err error) {
 	err = db.Update(ctx, As{}, func(tx *Tx) error {
 		s = ExternalSignIn{}
-		return tx.conn.query(`DELETE FROM external_sign_ins WHERE state_hash = ? AND browser_hash = ? AND expires > ? RETURNING issuer, path, expires`,
+		return tx.conn.query(`DELETE FROM external_sign_ins WHERE one = 1 AND state_hash = ? AND browser_hash = ? AND expires > ? RETURNING issuer, path, expires`,
 			func(r *row) error {
 				s = ExternalSignIn{State: state, Browser: browser, Issuer: r.text(), Path: r.text(), Expires: r.time()}
 				return nil

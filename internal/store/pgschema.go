@@ -18,7 +18,7 @@ func (e *pgEngine) migrate(ctx context.Context) error {
 	return e.retry(ctx, func() error {
 		return e.with(ctx, func(s *pgSession) error {
 			if encoding := s.conn.PgConn().ParameterStatus("server_encoding"); encoding != "UTF8" {
-				return fmt.Errorf("its encoding is %s: make it with ENCODING 'UTF8'", encoding)
+				return &refusal{fmt.Errorf("its encoding is %s", encoding), "make it with ENCODING 'UTF8'"}
 			}
 			version, err := s.schemaVersion()
 			if err != nil || version == len(names) {
@@ -50,6 +50,7 @@ func (s *pgSession) migrateFrom(names []string) error {
 	s.queue(`BEGIN`)
 	s.queue(`SET LOCAL statement_timeout = 0`)
 	s.queue(`SET LOCAL lock_timeout = 0`)
+	s.queue(`SET LOCAL citus.multi_shard_modify_mode = 'sequential'`) // which says nothing to others
 	s.queue(`CREATE TABLE IF NOT EXISTS schema_version (one SMALLINT PRIMARY KEY, version INTEGER NOT NULL)`)
 	if err := s.flush(s.ctx); sqlState(err) == "23505" {
 		return fmt.Errorf("%w: %w", errNotCommitted, err) // another process has just made it
@@ -75,6 +76,9 @@ func (s *pgSession) migrateFrom(names []string) error {
 			return fmt.Errorf("%s: %w", strings.TrimPrefix(name, "migrations/"), err)
 		}
 	}
+	if err := s.distributeNew(); err != nil {
+		return err
+	}
 	if err := s.exec(`UPDATE schema_version SET version = ? WHERE one = 1`, integer(int64(len(names)))); err != nil {
 		return err
 	}
@@ -92,21 +96,12 @@ func (s *pgSession) migrateFrom(names []string) error {
 // HasData says whether a PostgreSQL database holds data of ours. It changes
 // nothing.
 func HasData(ctx context.Context, dsn string) (has bool, err error) {
-	c, err := parsePostgres(dsn)
-	if err != nil {
-		return false, err
-	}
-	e, err := newPgEngine(ctx, c)
-	if err != nil {
-		return false, err
-	}
-	err = e.view(ctx, false, func(s session) error {
-		version, err := s.(*pgSession).schemaVersion()
-		has = version > 0
-		return err
+	err = onPostgres(ctx, dsn, func(e *pgEngine) error {
+		return e.view(ctx, false, func(s session) error {
+			version, err := s.(*pgSession).schemaVersion()
+			has = version > 0
+			return err
+		})
 	})
-	if err != nil {
-		err = fmt.Errorf("opening the database %s: %w", withoutPassword(dsn), err)
-	}
-	return has, errors.Join(err, e.close())
+	return has, err
 }

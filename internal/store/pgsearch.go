@@ -51,10 +51,10 @@ func (tsIndex) removeList(tx *Tx, list string) error {
 // from joins the mailbox's own word to the search, which makes the index as good
 // as one that begins with the mailbox.
 func (tsIndex) from(tx *Tx, s odata.Search) (sql string, args []value) {
-	return `(SELECT CAST(CAST(? AS TEXT) AS TSQUERY) AS asked) q CROSS JOIN search f
+	return `(SELECT * FROM search WHERE user_id = ?) f CROSS JOIN (SELECT CAST(CAST(? AS TEXT) AS TSQUERY) AS asked) q
 			JOIN tasks t ON t.user_id = f.user_id AND t.list_id = f.list_id AND t.task_id = f.task_id
-			WHERE f.words @@ (CAST(CAST(? AS TEXT) AS TSQUERY) && q.asked) AND f.user_id = ? AND `,
-		[]value{text(tsQuery(s)), text(quoteWord(ownerOfWords + tx.owner())), text(tx.as.User)}
+			WHERE f.words @@ (CAST(CAST(? AS TEXT) AS TSQUERY) && q.asked) AND `,
+		[]value{text(tx.as.User), text(tsQuery(s)), text(quoteWord(ownerOfWords + tx.owner()))}
 }
 
 // rank weighs words of the title (A), of steps and links (B) and of the body (C).

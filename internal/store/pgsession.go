@@ -69,11 +69,16 @@ func (s *pgSession) queueQuery(q string, each func(*row) error, args ...value) {
 
 // flush makes the round trip.
 func (s *pgSession) flush(ctx context.Context) error {
+	ctx, cancel := s.engine.limited(ctx)
+	defer cancel()
+	return s.flushUntimed(ctx)
+}
+
+// flushUntimed is flush for statements whose time is that of the data.
+func (s *pgSession) flushUntimed(ctx context.Context) error {
 	if s.failed != nil {
 		return s.failed
 	}
-	ctx, cancel := context.WithTimeout(ctx, pgCallTimeout)
-	defer cancel()
 	err := s.conn.SendBatch(ctx, &s.batch).Close()
 	s.batch = pgx.Batch{QueuedQueries: s.batch.QueuedQueries[:0]}
 	s.prelude = 0
@@ -103,12 +108,12 @@ func (s *pgSession) exec(q string, args ...value) error {
 	return s.failed
 }
 
-// lockCommon locks the only row that is always there.
+// lockCommon locks the row that is always there.
 func (s *pgSession) lockCommon() error {
 	if s.reads {
 		return nil
 	}
-	return s.exec(`SELECT 1 FROM schema_version WHERE one = 1 FOR UPDATE`)
+	return s.exec(`SELECT 1 FROM revision_counter WHERE one = 1 FOR UPDATE`)
 }
 
 // nextVersion knows the version once the mailbox is locked, and needs no answer.
@@ -143,13 +148,23 @@ func (s *pgSession) commit() error {
 	if m := s.engine.meter.Load(); m != nil && err == nil {
 		m.Committed(1, time.Since(start))
 	}
-	switch code := sqlState(err); {
-	case err == nil, errors.Is(err, errNotCommitted), pgconn.SafeToRetry(err), !s.conn.IsClosed():
+	open, code := !s.conn.IsClosed(), sqlState(err)
+	switch {
+	case err == nil, errors.Is(err, errNotCommitted), pgconn.SafeToRetry(err):
 		return err // the server has said so, or was never asked
-	case code != "" && !strings.HasPrefix(code, "57P0") && !strings.HasPrefix(code, "08"):
+	case open && (code == "" || s.conn.PgConn().TxStatus() == 'E'):
+		return err // of a statement before the commit
+	case code != "" && !mayBeCommitted(code):
 		return err
 	}
 	return s.engine.settle(context.WithoutCancel(s.ctx), s, err)
+}
+
+// mayBeCommitted says whether a commit that is answered with an error of the
+// server's may have come to pass: on Citus another node, which made it, may be what
+// is gone.
+func mayBeCommitted(code string) bool {
+	return strings.HasPrefix(code, "57P0") || strings.HasPrefix(code, "08") || code == "XX000"
 }
 
 // settle finds out whether a transaction whose commit was cut off is committed:
@@ -160,9 +175,11 @@ func (e *pgEngine) settle(ctx context.Context, cut *pgSession, cause error) erro
 	if cut.at.IsZero() {
 		return uncertain
 	}
-	ctx, cancel := context.WithTimeout(ctx, pgCallTimeout)
+	ctx, cancel := e.limited(ctx)
 	defer cancel()
-	e.pool.Reset()
+	if cut.conn.IsClosed() {
+		e.judge(&lostError{err: cause, broke: true})
+	}
 	for wait := 10 * time.Millisecond; ; wait *= 2 {
 		committed := false
 		err := e.with(ctx, func(s *pgSession) error {

@@ -86,7 +86,7 @@ func planOf(t *testing.T, db *DB, explain string, column int, filterText, orderT
 	}
 	var plan []string
 	err = db.View(t.Context(), "u", func(tx *Tx) error {
-		where, _ := compileFilter(tx.dialect(), filter)
+		where, _ := compileFilter(tx.dialect(), "u", filter)
 		order := newTaskOrder(tx.dialect(), orderBy)
 		from, args := tx.from(TaskQuery{List: "l", Filter: filter})
 		sql := explain + `SELECT ` + taskColumnsOf("t") + ` FROM ` + from + ` AND ` + where.sql

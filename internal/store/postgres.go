@@ -30,6 +30,7 @@ const (
 // a snapshot.
 type pgEngine struct {
 	pool   *pgxpool.Pool
+	wait   atomic.Int64 // for one round trip, in nanoseconds: pgCallTimeout
 	closed atomic.Bool
 	meter  atomic.Pointer[Meter] // may be nil
 
@@ -103,16 +104,24 @@ func openPostgres(ctx context.Context, dsn string) (*pgEngine, error) {
 
 func newPgEngine(ctx context.Context, c *pgxpool.Config) (*pgEngine, error) {
 	pool, err := pgxpool.NewWithConfig(ctx, c)
-	return &pgEngine{pool: pool, texts: map[string]string{}}, err
+	e := &pgEngine{pool: pool, texts: map[string]string{}}
+	e.wait.Store(int64(pgCallTimeout))
+	return e, err
+}
+
+// limited is the context of one round trip.
+func (e *pgEngine) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, time.Duration(e.wait.Load()))
 }
 
 func (e *pgEngine) dialect() *dialect { return postgresDialect() }
 
-// ready reads a row. Whether it could be written is told by the writes: the server
+// ready reads a row of a table that every node of a distributed database has:
+// mailboxes whose node is gone do not make the others unavailable. Whether it could be written is told by the writes: the server
 // may be a standby for a moment, or its disk full.
 func (e *pgEngine) ready(ctx context.Context) error {
 	return e.view(ctx, true, func(s session) error {
-		return s.query(`SELECT user_id FROM users LIMIT 1`, func(*row) error { return nil })
+		return s.query(`SELECT app_id FROM apps LIMIT 1`, func(*row) error { return nil })
 	})
 }
 
@@ -163,26 +172,26 @@ func (e *pgEngine) with(ctx context.Context, fn func(*pgSession) error) error {
 	if e.closed.Load() {
 		return ErrClosed
 	}
-	acquiring, cancel := context.WithTimeout(ctx, pgCallTimeout)
+	acquiring, cancel := e.limited(ctx)
 	defer cancel()
 	c, err := e.pool.Acquire(acquiring)
 	if err != nil {
 		if e.closed.Load() {
 			return ErrClosed
 		}
-		return &lostError{connectCause(err)}
+		return &lostError{err: connectCause(err)}
 	}
 	s := &pgSession{ctx: ctx, engine: e, conn: c.Conn(), version: -1}
 	err = fn(s)
 	switch {
 	case s.conn.IsClosed() && err != nil && !isUncertain(err):
-		err = &lostError{err}
+		err = &lostError{err: err, broke: true}
 		c.Release()
 	case s.conn.PgConn().TxStatus() == 'I':
 		c.Release()
 	default:
 		go func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pgCallTimeout)
+			ctx, cancel := e.limited(context.WithoutCancel(ctx))
 			defer cancel()
 			if _, err := s.conn.PgConn().Exec(ctx, `ROLLBACK`).ReadAll(); err != nil {
 				_ = s.conn.Close(ctx) // which rolls back as well
@@ -191,6 +200,22 @@ func (e *pgEngine) with(ctx context.Context, fn func(*pgSession) error) error {
 		}()
 	}
 	return err
+}
+
+// openError says which database could not be opened, and what to do where that is
+// plain.
+func openError(dsn string, err error) error {
+	remedies := map[string]string{
+		"42501": "use the role that owns the tables and may create in the schema",
+		"3D000": "make the database, or name another one",
+		"3F000": "make the schema, or name another one in search_path",
+		"28P01": "see that the DSN names the role and its password",
+		"28000": "see that the DSN names a role that may sign in from here",
+	}
+	if remedy := remedies[sqlState(err)]; remedy != "" {
+		err = &refusal{err, remedy}
+	}
+	return fmt.Errorf("opening the database %s: %w", withoutPassword(dsn), err)
 }
 
 // connectCause is the reason why a connection was not made, in a line: pgx lists
@@ -220,9 +245,7 @@ func (e *pgEngine) retry(ctx context.Context, once func() error) error {
 			return ctx.Err()
 		}
 		lost := isLost(err)
-		if lost {
-			e.pool.Reset() // the other connections have died with it
-		}
+		e.judge(err)
 		if try == pgMaxTries || !mayRetry(err) {
 			if sqlState(err) == "53100" {
 				return fmt.Errorf("%w: %w", ErrFull, err)
@@ -240,8 +263,26 @@ func (e *pgEngine) retry(ctx context.Context, once func() error) error {
 	}
 }
 
+// judge has connections made anew when one broke, because the others have most
+// likely broken with it, and each would cost somebody a try. One that was not had,
+// or did not answer in time, tells nothing of the others: they go on, and the
+// mailboxes of a node that hangs are no matter of those of other nodes.
+func (e *pgEngine) judge(err error) {
+	if lost, ok := errors.AsType[*lostError](err); ok && lost.broke && !isTimeout(err) {
+		e.pool.Reset()
+	}
+}
+
+func isTimeout(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return errors.Is(err, context.DeadlineExceeded) || ok && timeout.Timeout()
+}
+
 // A lostError is that of a connection which is gone, or was never there.
-type lostError struct{ err error }
+type lostError struct {
+	err   error
+	broke bool // it was there
+}
 
 func (e *lostError) Error() string { return e.err.Error() }
 func (e *lostError) Unwrap() error { return e.err }

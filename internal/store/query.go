@@ -32,7 +32,7 @@ const chunk = 500
 // QueryTasks returns the tasks that q asks for, with their children. The error is
 // todo.ErrNotFound where the list is gone.
 func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
-	where, rest := compileFilter(tx.dialect(), q.Filter)
+	where, rest := compileFilter(tx.dialect(), tx.as.User, q.Filter)
 	order := newTaskOrder(tx.dialect(), q.OrderBy)
 	order.ranked = q.Search != nil && len(q.OrderBy) == 0
 	if rest == nil {
@@ -121,7 +121,7 @@ func (tx *Tx) MatchesList(e odata.Expr, l *todo.TaskList) (bool, error) {
 
 // CountTasks counts the tasks that a query selects, on all its pages.
 func (tx *Tx) CountTasks(q TaskQuery) (n int, err error) {
-	where, rest := compileFilter(tx.dialect(), q.Filter)
+	where, rest := compileFilter(tx.dialect(), tx.as.User, q.Filter)
 	if rest != nil { // in the order of the key, which needs no sorting
 		q.OrderBy, q.After, q.Skip, q.Limit = []odata.Order{{Path: "createdDateTime"}}, nil, 0, chunk
 		for {
@@ -152,7 +152,8 @@ func (tx *Tx) checkList(list string) error {
 }
 
 // from is what a query reads, with the conditions that keep it in the mailbox,
-// in the list, and among what is searched for.
+// in the list, and among what is searched for. On PostgreSQL its first parameter is
+// the mailbox.
 func (tx *Tx) from(q TaskQuery) (sql string, args []value) {
 	sql = `tasks t WHERE `
 	switch {

@@ -79,12 +79,10 @@ func (db *DB) SignOutApp(ctx context.Context, id string) error {
 		if _, err := tx.App(id); err != nil {
 			return err
 		}
-		for _, table := range []string{"authorization_codes", "refresh_tokens", "device_codes"} { // an administrator's statement, and so over all mailboxes
-			if err := tx.conn.exec(`DELETE FROM `+table+` WHERE app_id = ?`, text(id)); err != nil {
-				return err
-			}
+		if err := tx.endAppTokens(id); err != nil {
+			return err
 		}
-		return tx.endAppTokens(id)
+		return tx.dropGrants(id, "authorization_codes", "refresh_tokens")
 	})
 }
 
@@ -140,10 +138,10 @@ func (tx *Tx) revise(id string) error {
 	version := int64(0)
 	err := tx.conn.query(`UPDATE revision_counter SET version = version + 1 WHERE one = 1 RETURNING version`, func(r *row) error { version = r.int(); return nil })
 	if err == nil {
-		err = tx.conn.exec(`INSERT INTO revisions (version, owner_id) VALUES (?, ?)`, integer(version), text(id))
+		err = tx.conn.exec(`INSERT INTO revisions (one, version, owner_id) VALUES (1, ?, ?)`, integer(version), text(id))
 	}
 	if err == nil {
-		err = tx.conn.exec(`DELETE FROM revisions WHERE version <= ?`, integer(version-maxRevisions))
+		err = tx.conn.exec(`DELETE FROM revisions WHERE one = 1 AND version <= ?`, integer(version-maxRevisions))
 	}
 	tx.revised = append(tx.revised, id)
 	return err
@@ -164,7 +162,7 @@ func (db *DB) Revisions(ctx context.Context, last int64) (version int64, ids []s
 		if err != nil || version == last {
 			return err
 		}
-		return tx.conn.query(`SELECT owner_id FROM revisions WHERE version > ? ORDER BY version`,
+		return tx.conn.query(`SELECT owner_id FROM revisions WHERE one = 1 AND version > ? ORDER BY version`,
 			func(r *row) error { ids = append(ids, r.text()); return nil }, integer(last))
 	})
 	return version, ids, last < 0 || version-last != int64(len(ids)), err

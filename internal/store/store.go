@@ -10,7 +10,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,14 +37,15 @@ const Memory = ":memory:"
 // Open opens a database and brings its schema up to date: the SQLite database in
 // the file dsn or "sqlite:" and a file, the one in memory for [Memory], or that of
 // PostgreSQL at "postgres://…". now tells the time of every transaction. The error
-// is [ErrUnavailable] where there is no database to open; it holds no password.
+// is [ErrUnavailable] where there is no database to open, and [ErrRefused] where it
+// cannot be used; it holds no password.
 func Open(ctx context.Context, dsn string, now func() time.Time) (*DB, error) {
 	if err := CheckDSN(dsn); err != nil {
 		return nil, err
 	}
 	engine, err := openEngine(ctx, dsn)
 	if err != nil {
-		return nil, fmt.Errorf("opening the database %s: %w", withoutPassword(dsn), err)
+		return nil, openError(dsn, err)
 	}
 	return &DB{engine: engine, now: now}, nil
 }

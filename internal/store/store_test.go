@@ -56,23 +56,36 @@ func inMemory(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	})
 }
 
+// onPostgres runs a test on PostgreSQL, and without the race detector on its version
+// 18 and on tables split as Citus splits them, where each statement must ask one
+// partition.
 func onPostgres(t *testing.T, test func(t *testing.T, db *store.DB)) {
-	t.Run("postgres", func(t *testing.T) {
-		t.Parallel()
-		test(t, open(t, postgres(t)))
-	})
+	databases := map[string]func(testing.TB) string{"postgres": postgres, "postgres18": postgres18, "split": split}
+	if raced {
+		databases = map[string]func(testing.TB) string{"postgres": postgres}
+	}
+	for name, dsn := range databases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t, dsn(t)))
+		})
+	}
 }
 
 // eachDSN names a database in memory and one of PostgreSQL, for tests that open
 // it themselves.
 func eachDSN(t *testing.T) map[string]func() string {
-	return map[string]func() string{"memory": func() string { return store.Memory }, "postgres": func() string { return postgres(t) }}
+	all := map[string]func() string{"memory": func() string { return store.Memory }, "postgres": func() string { return postgres(t) }}
+	if !raced {
+		all["split"] = func() string { return split(t) }
+	}
+	return all
 }
 
 // fewer is how often something is tried: on PostgreSQL, which takes longer, less.
 func fewer(t *testing.T, times, onPostgres int) int {
 	t.Helper()
-	if strings.HasSuffix(t.Name(), "/postgres") {
+	if !strings.HasSuffix(t.Name(), "/memory") && !strings.HasSuffix(t.Name(), "/file") {
 		return onPostgres
 	}
 	return times
@@ -81,13 +94,39 @@ func fewer(t *testing.T, times, onPostgres int) int {
 // postgres is an empty database of PostgreSQL's, with our schema.
 func postgres(t testing.TB) string {
 	t.Helper()
-	return pgtest.Lend(t, func(dsn string) error {
-		db, err := store.Open(context.Background(), dsn, time.Now)
-		if err != nil {
-			return err
+	return pgtest.Lend(t, makeSchema)
+}
+
+// postgres18 is postgres of version 18.
+func postgres18(t testing.TB) string {
+	t.Helper()
+	return pgtest.Lend18(t, makeSchema)
+}
+
+// split is postgres with split tables.
+func split(t testing.TB) string {
+	t.Helper()
+	return pgtest.LendSplit(t, makeSchema, splitKeys)
+}
+
+func makeSchema(dsn string) error {
+	db, err := store.Open(context.Background(), dsn, time.Now)
+	if err != nil {
+		return err
+	}
+	return db.Close()
+}
+
+// splitKeys are the columns that tables are spread by.
+func splitKeys(dsn string) (map[string]string, error) {
+	placements, _, err := store.Placements(context.Background(), dsn)
+	keys := map[string]string{}
+	for _, p := range placements {
+		if p.Key != "" {
+			keys[p.Table] = p.Key
 		}
-		return db.Close()
-	})
+	}
+	return keys, err
 }
 
 func open(t testing.TB, path string) *store.DB {

@@ -297,7 +297,7 @@ func (db *DB) SubscribedMailboxes(ctx context.Context) (map[string]Subscribed, e
 	err := db.lookup(ctx, "", func(tx *Tx) error {
 		clear(mailboxes)
 		return tx.conn.query(`SELECT u.user_id, u.version, count(*), sum(s.expires + s.lifecycle), max(s.subscription_id)
-			FROM subscriptions s JOIN users u ON u.user_id = s.user_id GROUP BY u.user_id, u.version`,
+			FROM subscriptions s JOIN users u ON u.user_id = s.user_id`+everyMailbox+` GROUP BY u.user_id, u.version`,
 			func(r *row) error {
 				mailboxes[r.text()] = Subscribed{Version: r.int(), Mark: fmt.Sprint(r.int(), r.int(), r.text())}
 				return nil

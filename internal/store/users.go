@@ -28,25 +28,29 @@ func scanUser(r *row) todo.User {
 // of the kind todo.Conflict when the principal name is taken.
 func (db *DB) AddUser(ctx context.Context, u todo.User, app string) error {
 	return db.Update(ctx, As{User: u.ID, App: app}, func(tx *Tx) error {
-		if err := tx.conn.lockCommon(); err != nil {
-			return err
+		free, err := tx.takeLoginName(u.UserPrincipalName)
+		if err == nil && !free {
+			err = todo.Errorf(todo.Conflict, "userPrincipalName", "There is a user named %s already.", u.UserPrincipalName)
 		}
-		if other, err := tx.userID(u.UserPrincipalName); err != nil {
+		if err != nil {
 			return err
-		} else if other != "" {
-			return todo.Errorf(todo.Conflict, "userPrincipalName", "There is a user named %s already.", u.UserPrincipalName)
 		}
 		return tx.addUser(u)
 	})
+}
+
+// takeLoginName gives the owner of the mailbox a name to sign in with, if nobody has
+// it. Of two who want one at once, one waits here for the other.
+func (tx *Tx) takeLoginName(name string) (free bool, err error) {
+	err = tx.conn.query(`INSERT INTO login_names (login_name, user_id) VALUES (?, ?) ON CONFLICT (login_name) DO NOTHING RETURNING 1`,
+		func(*row) error { free = true; return nil }, text(fold(name)), text(tx.as.User))
+	return free, err
 }
 
 // addUser writes a user whose principal name is free, and the mailbox.
 func (tx *Tx) addUser(u todo.User) error {
 	err := tx.conn.exec(`INSERT INTO users (`+userColumns+`, version, log_floor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`, userValues(u)...)
 	if err != nil {
-		return err
-	}
-	if err := tx.conn.exec(`INSERT INTO login_names (login_name, user_id) VALUES (?, ?)`, text(fold(u.UserPrincipalName)), text(u.ID)); err != nil {
 		return err
 	}
 	for _, c := range todo.FirstCategories(tx.NewGUID) {
@@ -121,7 +125,7 @@ func (db *DB) Users(ctx context.Context, skip, limit int) ([]todo.User, error) {
 	users := []todo.User{}
 	err := db.lookup(ctx, "", func(tx *Tx) error {
 		users = users[:0]
-		return tx.conn.query(`SELECT `+userColumns+` FROM users ORDER BY principal_name, user_id LIMIT ?+0 OFFSET ?+0`,
+		return tx.conn.query(`SELECT `+userColumns+` FROM users`+everyMailbox+` ORDER BY principal_name, user_id LIMIT ?+0 OFFSET ?+0`,
 			func(r *row) error { users = append(users, scanUser(r)); return nil }, integer(int64(limit)), integer(int64(skip)))
 	})
 	return users, err

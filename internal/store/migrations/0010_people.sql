@@ -13,11 +13,12 @@ CREATE TABLE people (
 -- People who are away at an external issuer to sign in. Who they are is not
 -- known meanwhile, so this table is of no mailbox.
 CREATE TABLE external_sign_ins (
+	one          SMALLINT NOT NULL, -- 1: of no mailbox, they lie together
 	state_hash   TEXT NOT NULL,
 	browser_hash TEXT NOT NULL, -- of a cookie
 	issuer       TEXT NOT NULL,
 	path         TEXT NOT NULL, -- where the browser goes on
 	expires      BIGINT NOT NULL,
-	PRIMARY KEY (state_hash)
+	PRIMARY KEY (one, state_hash)
 ) WITHOUT ROWID;
-CREATE INDEX external_sign_ins_expires ON external_sign_ins (expires);
+CREATE INDEX external_sign_ins_expires ON external_sign_ins (one, expires);

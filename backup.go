@@ -20,12 +20,6 @@ import (
 	"github.com/duly-todo/duly/internal/store"
 )
 
-// The files of a data folder that a backup holds.
-const (
-	databaseName = "duly.db"
-	issuerName   = "issuer.json"
-)
-
 // manifestName is the first file of a backup, which says what else is in it.
 const manifestName = "manifest.json"
 

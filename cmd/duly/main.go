@@ -30,6 +30,9 @@ type commandLine struct {
 	Token   tokenCommand   `cmd:"" help:"Print an access token for a user."`
 	Backup  backupCommand  `cmd:"" help:"Write the data to one file, also while a server runs."`
 	Restore restoreCommand `cmd:"" help:"Make a data folder out of a backup."`
+	Copy    copyCommand    `cmd:"" help:"Copy all data to another database, such as from SQLite to PostgreSQL."`
+	Export  exportCommand  `cmd:"" help:"Write the data of a user to an open archive."`
+	Import  importCommand  `cmd:"" help:"Bring such an archive into a mailbox."`
 	Doctor  doctorCommand  `cmd:"" help:"Look through the data for problems, also while a server runs."`
 	TLS     tlsCommand     `cmd:"" name:"tls" help:"Look after the local authority of duly serve --tls local."`
 	Version versionCommand `cmd:"" help:"Print the version."`

@@ -55,10 +55,14 @@ func newMailbox(t *testing.T, database string) *mailbox {
 	return &mailbox{s, t, token}
 }
 
-// call sends a request below /v1.0/me and returns the answer.
+// call sends a request below /v1.0/me, or below /v1.0 where the path is of linked
+// resources, and returns the answer.
 func (m *mailbox) call(method, path, body string) map[string]any {
 	m.t.Helper()
-	r := httptest.NewRequestWithContext(m.t.Context(), method, "/v1.0/me"+path, strings.NewReader(body))
+	if !strings.HasPrefix(path, "/linkedResources") {
+		path = "/me" + path
+	}
+	r := httptest.NewRequestWithContext(m.t.Context(), method, "/v1.0"+path, strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+m.token)
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
@@ -103,7 +107,7 @@ func (m *mailbox) fill() {
 			m.call("POST", "/todo/lists/"+list+"/tasks/"+task+"/attachments", fmt.Sprintf(`{"@odata.type": "#microsoft.graph.taskFileAttachment", "name": %q, "contentType": "text/plain", "contentBytes": %q}`, name, content))
 		}
 	}
-	m.call("POST", "/todo/linkedResources", `{"applicationName": "Loose", "displayName": "end"}`)
+	m.call("POST", "/linkedResources", `{"applicationName": "Loose", "displayName": "end"}`)
 }
 
 // export writes the archive and returns its file.

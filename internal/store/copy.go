@@ -116,7 +116,11 @@ func viewPostgres(ctx context.Context, dsn string, fn func(session) error) error
 		return err
 	}
 	err = e.view(ctx, false, func(s session) error {
+		s.(*pgSession).patience = inspectTime
 		if err := s.exec(`SET LOCAL idle_in_transaction_session_timeout = 0`); err != nil {
+			return err
+		}
+		if err := s.exec(`SET LOCAL statement_timeout = 0`); err != nil {
 			return err
 		}
 		return fn(s)

@@ -27,6 +27,8 @@ type pgSession struct {
 	failed  error     // the first error of a statement
 	reads   bool      // and does not write
 
+	patience time.Duration // for a round trip
+
 	user    string // of the mailbox that is locked
 	version int64  // its version; -1: not known, or no such mailbox
 	as      As     // who took the version last, and when
@@ -72,7 +74,7 @@ func (s *pgSession) flush(ctx context.Context) error {
 	if s.failed != nil {
 		return s.failed
 	}
-	ctx, cancel := context.WithTimeout(ctx, pgCallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	err := s.conn.SendBatch(ctx, &s.batch).Close()
 	s.batch = pgx.Batch{QueuedQueries: s.batch.QueuedQueries[:0]}

@@ -172,7 +172,7 @@ func (e *pgEngine) with(ctx context.Context, fn func(*pgSession) error) error {
 		}
 		return &lostError{connectCause(err)}
 	}
-	s := &pgSession{ctx: ctx, engine: e, conn: c.Conn(), version: -1}
+	s := &pgSession{ctx: ctx, engine: e, conn: c.Conn(), version: -1, patience: pgCallTimeout}
 	err = fn(s)
 	switch {
 	case s.conn.IsClosed() && err != nil && !isUncertain(err):

@@ -180,7 +180,7 @@ func TestRestoreCertificatesAndSessions(t *testing.T) {
 	s.file(t, "data/acme/acme_account+key", "key")
 	s.must(t, "backup", "backup.tar")
 	for data, flags := range map[string][]string{"out": nil, "in": {"--keep-sessions"}} {
-		s.must(t, "restore", append(flags, "backup.tar", "--data", data)...)
+		s.must(t, append([]string{"restore", "backup.tar", "--data", data}, flags...)...)
 		for _, name := range []string{"ca.pem", "ca-key.pem", "issuer.json", "acme/acme_account+key", "duly.db"} {
 			info, err := os.Stat(filepath.Join(s.dir, data, name))
 			if err != nil || info.Mode().Perm() != 0o600 {

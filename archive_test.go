@@ -258,10 +258,7 @@ func TestImportGoesOn(t *testing.T) {
 }
 
 // An archiveFile is a file of an archive that a test makes.
-type archiveFile struct {
-	name, text string
-	size       uint64 // said, where it is not that of text
-}
+type archiveFile struct{ name, text string }
 
 func zipOf(t *testing.T, files ...archiveFile) []byte {
 	t.Helper()

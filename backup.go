@@ -20,17 +20,12 @@ import (
 	"github.com/duly-todo/duly/internal/store"
 )
 
-// The files of a data folder that a backup holds.
-const (
-	databaseName = "duly.db"
-	issuerName   = "issuer.json"
-)
-
 // manifestName is the first file of a backup, which says what else is in it.
 const manifestName = "manifest.json"
 
-// manifestFormat is the form of the backups that this version reads and writes.
-const manifestFormat = 1
+// manifestFormat is the form of the backups that this version writes. It reads those
+// of format 1 too, which have no other files than the database and issuer.json.
+const manifestFormat = 2
 
 // A Manifest says what a backup holds.
 type Manifest struct {
@@ -50,7 +45,7 @@ type BackupFile struct {
 
 // Backup writes the data of a folder, which a server may use meanwhile, to the
 // new file path: a tar of the manifest, the database as it is at one moment, and
-// the keys. version is that of the program. progress is told how much of a step
+// the keys and certificates. version is that of the program. progress is told how much of a step
 // is done, in units of no meaning. The file has its name only when it is whole
 // and on disk; until then the folder of the file needs room for the data twice.
 func Backup(ctx context.Context, dataDir, path, version string, progress func(step string, done, all int64)) (m Manifest, err error) {
@@ -79,13 +74,23 @@ func Backup(ctx context.Context, dataDir, path, version string, progress func(st
 	if m.SchemaVersion, err = store.SchemaVersion(copied); err != nil {
 		return m, fmt.Errorf("reading the copy: %w", err)
 	}
-	sources := map[string]string{databaseName: copied, issuerName: filepath.Join(dataDir, issuerName)}
+	names, err := dataFileNames(dataDir)
+	if err != nil {
+		return m, err
+	}
+	sources := []backupSource{{databaseName, copied}}
+	for _, name := range names {
+		sources = append(sources, backupSource{name, filepath.Join(dataDir, filepath.FromSlash(name))})
+	}
 	archive := filepath.Join(work, "backup")
 	if err := m.write(ctx, archive, sources, progress); err != nil {
 		return m, fmt.Errorf("writing the backup: %w", err)
 	}
 	return m, publish(archive, path)
 }
+
+// A backupSource is a file to back up, and its name in the backup.
+type backupSource struct{ name, path string }
 
 // publish gives a file its name, which must be free, and puts that on disk.
 func publish(from, to string) error {
@@ -100,14 +105,17 @@ func publish(from, to string) error {
 }
 
 // write writes the tar: the manifest, then the files that it names.
-func (m *Manifest) write(ctx context.Context, path string, sources map[string]string, progress func(string, int64, int64)) (err error) {
-	for _, name := range []string{databaseName, issuerName} {
+func (m *Manifest) write(ctx context.Context, path string, sources []backupSource, progress func(string, int64, int64)) (err error) {
+	for _, source := range sources {
 		sum := sha256.New()
-		size, err := copyFile(ctx, sum, sources[name])
+		size, err := copyFile(ctx, sum, source.path)
+		if err == nil && source.name != databaseName && size > maxDataFile {
+			err = fmt.Errorf("%s has %d bytes, more than the %d allowed", source.path, size, maxDataFile)
+		}
 		if err != nil {
 			return err
 		}
-		m.Files = append(m.Files, BackupFile{Name: name, Size: size, SHA256: hexSum(sum)})
+		m.Files = append(m.Files, BackupFile{Name: source.name, Size: size, SHA256: hexSum(sum)})
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // it holds keys
 	if err != nil {
@@ -129,7 +137,7 @@ func (m *Manifest) write(ctx context.Context, path string, sources map[string]st
 		if err := m.header(t, file.Name, file.Size); err != nil {
 			return err
 		}
-		if _, err := copyFile(ctx, t, sources[file.Name]); err != nil {
+		if _, err := copyFile(ctx, t, sources[i].path); err != nil {
 			return err
 		}
 		progress("writing the backup", int64(i+1), int64(len(m.Files)))

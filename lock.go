@@ -35,12 +35,7 @@ func (c *Config) claim(ctx context.Context, dsn string) (release func() error, e
 	if c.Beside || store.IsPostgres(dsn) || dsn == store.Memory {
 		return func() error { return nil }, nil
 	}
-	lock := dsn + lockSuffix
-	if filepath.Base(dsn) == databaseName {
-		lock = filepath.Join(filepath.Dir(dsn), lockName)
-	}
-	release, err = claimLock(lock)
-	if err != nil {
+	if release, err = claimFile(dsn); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, quickCheckTime)
@@ -49,6 +44,14 @@ func (c *Config) claim(ctx context.Context, dsn string) (release func() error, e
 		return nil, errors.Join(err, release())
 	}
 	return release, nil
+}
+
+// claimFile takes the database in a file.
+func claimFile(path string) (release func() error, err error) {
+	if filepath.Base(path) == databaseName {
+		return claimLock(filepath.Join(filepath.Dir(path), lockName))
+	}
+	return claimLock(path + lockSuffix)
 }
 
 // claimLock locks a file, which it makes; the error is [ErrInUse] where it is locked.

@@ -12,17 +12,15 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/duly-todo/duly/internal/auth"
 	"github.com/duly-todo/duly/internal/datafile"
 	"github.com/duly-todo/duly/internal/store"
 )
 
-// Bounds of what a backup may hold beside the database.
-const (
-	maxManifest = 1 << 20 // bytes
-	maxIssuer   = 1 << 20
-)
+// maxManifest is the most bytes of the manifest of a backup.
+const maxManifest = 1 << 20
 
 // ErrNotEmpty says that a folder cannot be restored into, because it holds something.
 var ErrNotEmpty = errors.New("the folder is not empty")
@@ -38,8 +36,10 @@ func badBackupf(format string, args ...any) error {
 // the backup in the file path. Every byte is compared with the manifest and the
 // database looked through before anything has its name. The next [New] brings
 // the schema up to date. Delta tokens from before are answered 410, since some
-// speak of changes that the backup does not have. progress is as for [Backup].
-func Restore(ctx context.Context, path, dataDir string, progress func(step string, done, all int64)) (m Manifest, err error) {
+// speak of changes that the backup does not have. All tokens, sessions and links
+// that were given out end, since some may have been revoked after the backup was
+// made, unless keepSessions says that none was. progress is as for [Backup].
+func Restore(ctx context.Context, path, dataDir string, keepSessions bool, progress func(step string, done, all int64)) (m Manifest, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return m, err
@@ -72,15 +72,37 @@ func Restore(ctx context.Context, path, dataDir string, progress func(step strin
 	if err := m.verify(ctx, work); err != nil {
 		return m, err
 	}
-	if err := store.Fork(filepath.Join(work, databaseName)); err != nil {
+	endedAt := time.Now()
+	if keepSessions {
+		endedAt = time.Time{}
+	}
+	if err := store.Fork(filepath.Join(work, databaseName), endedAt); err != nil {
 		return m, fmt.Errorf("preparing the database: %w", err)
 	}
-	for _, name := range []string{issuerName, databaseName} { // the database last: it is what makes a folder one with data
-		if err := os.Rename(filepath.Join(work, name), filepath.Join(dataDir, name)); err != nil {
-			return m, err
+	return m, m.place(work, dataDir)
+}
+
+// place gives the files their names, the database last: it is what makes a folder
+// one with data.
+func (m *Manifest) place(work, dataDir string) error {
+	for _, f := range dataFiles() {
+		from := filepath.Join(work, f.name)
+		if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if f.folder {
+			if err := datafile.SyncDir(from); err != nil {
+				return err
+			}
+		}
+		if err := os.Rename(from, filepath.Join(dataDir, f.name)); err != nil {
+			return err
 		}
 	}
-	return m, datafile.SyncDir(dataDir)
+	if err := os.Rename(filepath.Join(work, databaseName), filepath.Join(dataDir, databaseName)); err != nil {
+		return err
+	}
+	return datafile.SyncDir(dataDir)
 }
 
 // requireEmpty refuses a folder that holds more than a lock.
@@ -112,22 +134,33 @@ func readManifest(t *tar.Reader) (m Manifest, err error) {
 		return m, badBackupf("its %s cannot be read: %w", manifestName, err)
 	}
 	switch {
-	case m.Format != manifestFormat:
-		return m, fmt.Errorf("the backup has format %d and this program reads %d: use the duly that made it, %s", m.Format, manifestFormat, m.Version)
+	case m.Format < 1 || m.Format > manifestFormat:
+		return m, fmt.Errorf("the backup has format %d and this program reads 1 to %d: use the duly that made it, %s", m.Format, manifestFormat, m.Version)
 	case m.SchemaVersion > store.KnownSchema():
 		return m, fmt.Errorf("the backup has a schema of version %d and this program knows %d: use duly %s or newer", m.SchemaVersion, store.KnownSchema(), m.Version)
 	}
+	return m, m.checkFiles()
+}
+
+// checkFiles says whether the manifest names files of a data folder: the database
+// first, and those that must be there.
+func (m *Manifest) checkFiles() error {
 	var names []string
-	for _, file := range m.Files {
+	for i, file := range m.Files {
 		names = append(names, file.Name)
-		if file.Size < 0 || file.Name == issuerName && file.Size > maxIssuer {
-			return m, badBackupf("%s cannot have %d bytes", file.Name, file.Size)
+		if (i == 0) != (file.Name == databaseName) || i > 0 && (!isDataFile(file.Name) || slices.Contains(names[:i], file.Name)) || i > maxDataFiles {
+			return badBackupf("it holds %.80q, which is no file of a data folder, or not where it should be", file.Name)
+		}
+		if file.Size < 0 || i > 0 && file.Size > maxDataFile {
+			return badBackupf("%s cannot have %d bytes", file.Name, file.Size)
 		}
 	}
-	if slices.Sort(names); !slices.Equal(names, []string{databaseName, issuerName}) {
-		return m, badBackupf("it holds %q and not %s and %s", names, databaseName, issuerName)
+	for _, f := range dataFiles() {
+		if f.required && !slices.Contains(names, f.name) || len(names) == 0 {
+			return badBackupf("it holds %q, and not %s and %s", names, databaseName, f.name)
+		}
 	}
-	return m, nil
+	return nil
 }
 
 // extract writes the files that the manifest names into a folder.
@@ -150,7 +183,11 @@ func (m *Manifest) extract(t *tar.Reader, dir string, progress func(string, int6
 
 // extract writes a file and puts it on disk.
 func (file BackupFile) extract(t *tar.Reader, dir string) (err error) {
-	f, err := os.OpenFile(filepath.Join(dir, file.Name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	path := filepath.Join(dir, filepath.FromSlash(file.Name)) // of a name that checkFiles knows
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

@@ -25,8 +25,9 @@ func (*backupCommand) Examples() string {
   duly backup duly-$(date +%F).tar --data /var/lib/duly
   duly restore duly-2026-11-22.tar --data /var/lib/duly-restored
 
-The file is a tar of manifest.json, duly.db and issuer.json. What the server had
-answered when the backup began is in it. Its folder needs room for the data twice.`
+The file is a tar of manifest.json, duly.db, issuer.json and what there is of the
+certificates: ca.pem, ca-key.pem and the folder acme. What the server had answered when
+the backup began is in it. Its folder needs room for the data twice.`
 }
 
 // Run makes the backup.

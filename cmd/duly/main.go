@@ -33,6 +33,9 @@ type commandLine struct {
 	Key     keyCommand     `cmd:"" help:"Look after the keys that sign tokens."`
 	Backup  backupCommand  `cmd:"" help:"Write the data to one file, also while a server runs."`
 	Restore restoreCommand `cmd:"" help:"Make a data folder out of a backup."`
+	Copy    copyCommand    `cmd:"" help:"Copy all data to another database, such as from SQLite to PostgreSQL."`
+	Export  exportCommand  `cmd:"" help:"Write the data of a user to an open archive."`
+	Import  importCommand  `cmd:"" help:"Bring such an archive into a mailbox."`
 	DB      dbCommand      `cmd:"" name:"db" help:"Look after a PostgreSQL database."`
 	Doctor  doctorCommand  `cmd:"" help:"Look through the data for problems, also while a server runs."`
 	Ready   readyCommand   `cmd:"" help:"Ask a running server whether it is ready."`

@@ -201,7 +201,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	p.stop(t)
 	for round, known := range before {
 		data := fmt.Sprint("restored", round)
-		s.must(t, "restore", fmt.Sprintf("%d.tar", round), "--data", data)
+		s.must(t, "restore", fmt.Sprintf("%d.tar", round), "--data", data, "--keep-sessions")
 		s.must(t, "doctor", "--data", data)
 		p := s.start(t, "--data", data)
 		l.expectIn(t, p, known)
@@ -286,7 +286,7 @@ func TestRestoreEndsDeltaTokens(t *testing.T) {
 	write("lost")
 	after := delta()
 	p.stop(t)
-	s.must(t, "restore", "backup.tar", "--data", "restored")
+	s.must(t, "restore", "backup.tar", "--data", "restored", "--keep-sessions")
 	p = s.start(t, "--data", "restored")
 	for n := range 3 {
 		write(fmt.Sprint("new ", n))
@@ -345,10 +345,10 @@ func TestRestoreRefuses(t *testing.T) {
 		"no keys":      {good[:len(good)-4*512-1500], "issuer.json"},
 		"newer schema": {edited(t, good, func(m map[string]any) { m["schemaVersion"] = 999 }), "the backup has a schema of version 999 and this program knows "},
 		"other schema": {edited(t, good, func(m map[string]any) { m["schemaVersion"] = 1 }), "the schema of duly.db has version 2 and not 1"},
-		"newer format": {edited(t, good, func(m map[string]any) { m["format"] = 2 }), "the backup has format 2 and this program reads 1"},
+		"newer format": {edited(t, good, func(m map[string]any) { m["format"] = 3 }), "the backup has format 3 and this program reads 1 to 2"},
 		"other file": {edited(t, good, func(m map[string]any) {
 			m["files"].([]any)[0].(map[string]any)["name"] = "../duly.db"
-		}), `it holds ["../duly.db" "issuer.json"] and not`},
+		}), `it holds "../duly.db", which is no file of a data folder`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

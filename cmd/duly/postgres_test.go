@@ -50,12 +50,49 @@ func TestPostgres(t *testing.T) {
 		t.Errorf("user setup-link: %s", link)
 	}
 	s.must(t, "user", "sign-out", "ada")
-	for _, args := range []string{"backup x.tar", "restore x.tar", "doctor"} {
+	for _, args := range []string{"backup x.tar", "restore x.tar"} {
 		verb, _, _ := strings.Cut(args, " ")
 		want := result{Stderr: "duly: duly " + verb + " is for SQLite: use pg_dump, pg_restore and the other tools of PostgreSQL for the database, and keep a copy of issuer.json\n", Status: 1}
 		if diff := cmp.Diff(want, s.run(t, strings.Fields(args)...)); diff != "" {
 			t.Errorf("duly %s (-want +got)\n%s", args, diff)
 		}
+	}
+}
+
+// The doctor looks at a database of PostgreSQL's too.
+func TestDoctorOnPostgres(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.DSN(t)
+	s := newShell(t, "DULY_DB="+dsn+"&synchronous_commit=on")
+	if got := s.run(t, "doctor"); got.Status != 1 || !strings.Contains(got.Stderr, "there is no data of Duly's") {
+		t.Errorf("without data: %+v", got)
+	}
+	addAda(t, s)
+	lines := func(text string) (names []string) {
+		for line := range strings.Lines(text) {
+			fields := strings.Fields(line)
+			names = append(names, fields[0]+" "+fields[1])
+		}
+		return names
+	}
+	want := []string{"ok files", "ok keys", "ok server", "ok durability", "ok clocks", "ok schema", "ok rights", "ok clock", "ok leases", "ok versions", "ok change", "ok tasks", "ok children", "ok search"}
+	if diff := cmp.Diff(want, lines(s.must(t, "doctor"))); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	sql(t, dsn, `DELETE FROM changes`, `UPDATE users SET version = 7`, `CREATE ROLE doctor_test LOGIN`, `GRANT SELECT ON ALL TABLES IN SCHEMA public TO doctor_test`)
+	t.Cleanup(func() { sql(t, dsn, `DROP OWNED BY doctor_test`, `DROP ROLE doctor_test`) })
+	got := s.run(t, "doctor", "--db", strings.Replace(dsn, "postgres@", "doctor_test@", 1))
+	for _, problem := range []string{
+		"problem  durability  synchronous_commit is off", "problem  rights      the account may not read and write",
+		"problem  versions    1 mailboxes do not have", "problem  change log  the change logs of 1 mailboxes have gaps",
+		"-> stop the servers and restore the last good backup of the database",
+	} {
+		if !strings.Contains(got.Stdout, problem) {
+			t.Errorf("there is no %q in:\n%s", problem, got.Stdout)
+		}
+	}
+	if got.Status != 1 || got.Stderr != "duly: there are 4 problems\n" {
+		t.Errorf("%+v", got)
 	}
 }
 

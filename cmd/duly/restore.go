@@ -14,7 +14,8 @@ import (
 type restoreCommand struct {
 	Data dataFolder `setting:"" default:"data" placeholder:"DIR" help:"Folder to make. It must be missing or empty."`
 	databaseFlag
-	File string `arg:"" help:"Backup to restore."`
+	File         string `arg:"" help:"Backup to restore."`
+	KeepSessions bool   `help:"Keep people and applications signed in. Without it everybody signs in again, since what was revoked after the backup was made would be good again."`
 }
 
 // Examples are shown at the end of the help.
@@ -24,7 +25,8 @@ func (*restoreCommand) Examples() string {
   duly serve --data /var/lib/duly-restored
 
 The backup may be of an older version of Duly: the first start brings the schema up
-to date. Run it as the account that runs the server.`
+to date. Run it as the account that runs the server. Passwords, secrets of applications
+and who is disabled are as they were when the backup was made.`
 }
 
 // Run restores the backup.
@@ -34,7 +36,7 @@ func (r *restoreCommand) Run(ctx context.Context, c *console) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	m, err := duly.Restore(ctx, r.File, string(r.Data), c.progress())
+	m, err := duly.Restore(ctx, r.File, string(r.Data), r.KeepSessions, c.progress())
 	switch {
 	case errors.Is(err, duly.ErrNotEmpty):
 		return fmt.Errorf("cannot restore into %s: %w: move that away, or name another folder with --data", r.Data, err)

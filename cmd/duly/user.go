@@ -192,7 +192,7 @@ func openData(ctx context.Context, config duly.Config) (*duly.Server, error) {
 	switch {
 	case err == nil:
 		return server, nil
-	case errors.Is(err, duly.ErrIssuer), errors.Is(err, duly.ErrRefused):
+	case errors.Is(err, duly.ErrIssuer), errors.Is(err, duly.ErrRefused), errors.Is(err, duly.ErrHalfCopy):
 		return nil, &usageError{err}
 	case errors.Is(err, duly.ErrUnavailable):
 		return nil, fmt.Errorf("%w: see that the server runs, and that --db or DULY_DB names it", err)

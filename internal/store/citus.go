@@ -29,7 +29,7 @@ type Placement struct {
 
 // everywhere are the tables that each node has, because all requests read them and
 // few write them. The others are spread by the first column of their primary key.
-var everywhere = []string{"schema_version", "apps", "app_credentials"}
+var everywhere = []string{"schema_version", "apps", "app_credentials", "copy_journal"}
 
 // ErrNoCitus says that a database cannot be distributed.
 var ErrNoCitus error = &refusal{errors.New("it has no Citus"), "install the extension on all nodes, CREATE EXTENSION citus, and add the nodes with citus_add_node"}

@@ -159,7 +159,7 @@ func TestPlacements(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"schema_version": "", "apps": "", "app_credentials": "",
+		"schema_version": "", "apps": "", "app_credentials": "", "copy_journal": "",
 		"login_names": "login_name", "people": "person_hash", "app_subscriptions": "app", "assertions": "app_id",
 		"revision_counter": "one", "revisions": "one", "device_codes": "one", "external_sign_ins": "one",
 	}

@@ -28,7 +28,7 @@ type rule struct {
 
 const restoreRemedy = `stop the server and restore the last good backup with "duly restore"`
 
-func rules() []rule {
+func rules(search rule) []rule {
 	return []rule{
 		{
 			name: "versions", holds: "every mailbox has the version of its last change", broken: "%d mailboxes do not have the version of their last change",
@@ -55,12 +55,26 @@ func rules() []rule {
 				t.link_count <> (SELECT COUNT(*) FROM linked_resources i WHERE i.user_id = t.user_id AND i.list_id = t.list_id AND i.task_id = t.task_id)`,
 			remedy: restoreRemedy,
 		},
-		{
-			name: "search", holds: "every task is in the index", broken: "%d rows of the index or tasks have no counterpart",
-			query: `SELECT (SELECT COUNT(*) FROM tasks WHERE search_id NOT IN (SELECT rowid FROM search)) +
-				(SELECT COUNT(*) FROM search WHERE rowid NOT IN (SELECT search_id FROM tasks))`,
-			remedy: restoreRemedy,
-		},
+		search,
+	}
+}
+
+// sqliteSearch and postgresSearch are the rule of the full-text index, which the
+// databases keep in their own ways.
+func sqliteSearch() rule {
+	return searchRule(`SELECT (SELECT COUNT(*) FROM tasks WHERE search_id NOT IN (SELECT rowid FROM search)) +
+				(SELECT COUNT(*) FROM search WHERE rowid NOT IN (SELECT search_id FROM tasks))`)
+}
+
+func postgresSearch() rule {
+	return searchRule(`SELECT (SELECT COUNT(*) FROM tasks t WHERE NOT EXISTS (SELECT 1 FROM search s WHERE s.user_id = t.user_id AND s.list_id = t.list_id AND s.task_id = t.task_id)) +
+				(SELECT COUNT(*) FROM search s WHERE NOT EXISTS (SELECT 1 FROM tasks t WHERE t.user_id = s.user_id AND t.list_id = s.list_id AND t.task_id = s.task_id))`)
+}
+
+func searchRule(query string) rule {
+	return rule{
+		name: "search", holds: "every task is in the index", broken: "%d rows of the index or tasks have no counterpart",
+		query: query, remedy: restoreRemedy,
 	}
 }
 
@@ -83,7 +97,7 @@ func Inspect(ctx context.Context, path string, now time.Time) []Finding {
 }
 
 func unreadable(err error) Finding {
-	remedy := "let this account read and write the data folder"
+	remedy := "let this account read and write the data folder, or the database"
 	if err = judged(err); errors.Is(err, ErrDamaged) {
 		remedy = restoreRemedy
 	}
@@ -92,8 +106,8 @@ func unreadable(err error) Finding {
 
 // inspectSchema compares the schema with the one that this program knows. The
 // version is 0 where nothing more can be said.
-func inspectSchema(c *conn) (int, []Finding) {
-	version, err := schemaVersion(c)
+func inspectSchema(c session) (int, []Finding) {
+	version, err := schemaOf(c)
 	known := KnownSchema()
 	switch f := (Finding{Name: "schema", Text: fmt.Sprintf("version %d", version)}); {
 	case err != nil:
@@ -109,8 +123,20 @@ func inspectSchema(c *conn) (int, []Finding) {
 		f.Text += fmt.Sprintf(`, which the next start of "duly serve" brings to %d`, known)
 		return version, []Finding{f}
 	default:
-		return version, []Finding{f}
+		return version, append([]Finding{f}, inspectCopy(c)...)
 	}
+}
+
+// inspectCopy finds half a copy.
+func inspectCopy(c session) []Finding {
+	source, err := halfCopyOf(c)
+	switch {
+	case err != nil:
+		return []Finding{unreadable(err)}
+	case source != "":
+		return []Finding{{Name: "copy", Text: "this is half a copy of " + source + ", which no server takes", Remedy: `run the same "duly copy" again, which finishes it`}}
+	}
+	return nil
 }
 
 func inspectAll(ctx context.Context, c *conn, now time.Time) []Finding {
@@ -120,13 +146,13 @@ func inspectAll(ctx context.Context, c *conn, now time.Time) []Finding {
 		return []Finding{f} // what follows could not be trusted
 	}
 	findings := []Finding{f, inspectKeys(c), inspectClock(c, now)}
-	for _, r := range rules() {
+	for _, r := range rules(sqliteSearch()) {
 		findings = append(findings, r.inspect(c))
 	}
 	return findings
 }
 
-func (r rule) inspect(c *conn) Finding {
+func (r rule) inspect(c session) Finding {
 	f := Finding{Name: r.name, Text: r.holds}
 	var broken int64
 	if err := c.query(r.query, func(row *row) error { broken = row.int(); return nil }); err != nil {
@@ -151,7 +177,7 @@ func inspectKeys(c *conn) Finding {
 }
 
 // inspectClock compares the latest change with the time.
-func inspectClock(c *conn, now time.Time) Finding {
+func inspectClock(c session, now time.Time) Finding {
 	f := Finding{Name: "clock", Text: "nothing was changed yet"}
 	err := c.query(`SELECT MAX(at) FROM changes`, func(r *row) error {
 		if r.null() {

@@ -208,10 +208,18 @@ func TestLint(t *testing.T) {
 	if len(texts) < 150 || len(keys) < 20 || keys["tasks"] != "user_id" || keys["login_names"] != "login_name" {
 		t.Fatalf("%d texts and the keys %v were found: too few", len(texts), keys)
 	}
+	clocks := 0
 	for _, found := range texts {
+		if strings.Contains(found.text, "FROM clock_timestamp()") && strings.Contains(found.at, "inspectpg.go") {
+			clocks++ // the doctor compares the clock of the server that answers
+			continue
+		}
 		if why := badSQL(keys, found.text); why != "" {
 			t.Errorf("%s: %s: %s", found.at, why, found.text)
 		}
+	}
+	if clocks != 1 {
+		t.Errorf("%d statements of the doctor ask for the time", clocks)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // migrate brings the schema up to date, in one transaction in which the row of
@@ -104,4 +105,28 @@ func HasData(ctx context.Context, dsn string) (has bool, err error) {
 		})
 	})
 	return has, err
+}
+
+// otherTries is how often the other connections of a database are looked for: those
+// of a process that has just ended stay for a moment.
+const otherTries = 5
+
+// InUse says whether other processes of ours are connected to a PostgreSQL
+// database, as far as this account may see.
+func InUse(ctx context.Context, dsn string) (others bool, err error) {
+	for try := 0; try < otherTries; try++ {
+		err = viewPostgres(ctx, dsn, func(s session) error {
+			return s.query(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'duly'`,
+				func(r *row) error { others = r.int() > 0; return nil })
+		})
+		if err != nil || !others {
+			return false, err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+	return true, nil
 }

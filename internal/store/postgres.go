@@ -117,8 +117,9 @@ func (e *pgEngine) limited(ctx context.Context) (context.Context, context.Cancel
 func (e *pgEngine) dialect() *dialect { return postgresDialect() }
 
 // ready reads a row of a table that every node of a distributed database has:
-// mailboxes whose node is gone do not make the others unavailable. Whether it could be written is told by the writes: the server
-// may be a standby for a moment, or its disk full.
+// mailboxes whose node is gone do not make the others unavailable. Whether it could be
+// written is told by the writes: the server may be a standby for a moment, or its disk
+// full.
 func (e *pgEngine) ready(ctx context.Context) error {
 	return e.view(ctx, true, func(s session) error {
 		return s.query(`SELECT app_id FROM apps LIMIT 1`, func(*row) error { return nil })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 )
@@ -137,7 +138,8 @@ const forkGap = 1 << 32
 // copied from, whose clients know versions that it never had: every mailbox
 // leaves a gap in its versions and begins its change log anew. Who knows an older
 // version is told to read all again, and takes no later change for one it knows.
-func Fork(path string) (err error) {
+// Unless endedAt is zero, all that was given out until then ends.
+func Fork(path string, endedAt time.Time) (err error) {
 	c, err := openConn(path, sqlite.OpenReadWrite, `PRAGMA synchronous = FULL`)
 	if err != nil {
 		return judged(err)
@@ -150,8 +152,37 @@ func Fork(path string) (err error) {
 	if err == nil {
 		err = c.exec(`DELETE FROM changes`)
 	}
+	if err == nil && !endedAt.IsZero() {
+		err = endGrants(c, endedAt)
+	}
 	if err != nil {
 		return joinRollback(c, err)
 	}
 	return c.exec(`COMMIT`)
+}
+
+// grantTables are the tables of what was given out: who has one of their secrets is
+// let in.
+func grantTables() []string {
+	return []string{"sessions", "authorization_codes", "refresh_tokens", "device_codes", "personal_access_tokens", "setup_links"}
+}
+
+// endGrants ends them, and access tokens, in a database of any schema.
+func endGrants(c *conn, at time.Time) error {
+	has := map[string]bool{}
+	err := c.query(`SELECT name FROM sqlite_schema WHERE type = 'table'`, func(r *row) error { has[r.text()] = true; return nil })
+	if err != nil || !has["apps"] {
+		return err // of before there was sign-in
+	}
+	for _, table := range []string{"users", "apps"} {
+		if err := c.exec(`UPDATE `+table+` SET tokens_from = ?`, micros(at)); err != nil {
+			return err
+		}
+	}
+	for _, table := range grantTables() {
+		if err := c.exec(`DELETE FROM ` + table); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -37,8 +37,8 @@ const Memory = ":memory:"
 // Open opens a database and brings its schema up to date: the SQLite database in
 // the file dsn or "sqlite:" and a file, the one in memory for [Memory], or that of
 // PostgreSQL at "postgres://…". now tells the time of every transaction. The error
-// is [ErrUnavailable] where there is no database to open, and [ErrRefused] where it
-// cannot be used; it holds no password.
+// is [ErrUnavailable] where there is no database to open, [ErrRefused] where it
+// cannot be used, and [ErrHalfCopy] where there is a part of one; it holds no password.
 func Open(ctx context.Context, dsn string, now func() time.Time) (*DB, error) {
 	if err := CheckDSN(dsn); err != nil {
 		return nil, err
@@ -47,7 +47,11 @@ func Open(ctx context.Context, dsn string, now func() time.Time) (*DB, error) {
 	if err != nil {
 		return nil, openError(dsn, err)
 	}
-	return &DB{engine: engine, now: now}, nil
+	db := &DB{engine: engine, now: now}
+	if err := db.requireWhole(ctx); err != nil {
+		return nil, errors.Join(openError(dsn, err), engine.close())
+	}
+	return db, nil
 }
 
 // Close waits for the transactions that have begun and closes the database.

@@ -30,6 +30,7 @@ const (
 // a snapshot.
 type pgEngine struct {
 	pool   *pgxpool.Pool
+	groups pgGroups
 	closed atomic.Bool
 	meter  atomic.Pointer[Meter] // may be nil
 
@@ -126,23 +127,10 @@ func (e *pgEngine) close() error {
 }
 
 func (e *pgEngine) update(ctx context.Context, as As, fn func(session) error) error {
-	return e.retry(ctx, func() error {
-		return e.with(ctx, func(s *pgSession) error {
-			s.user = as.User
-			s.queue(`BEGIN ISOLATION LEVEL READ COMMITTED`)
-			if as.User == "" {
-				_ = s.lockCommon() // which only queues
-			} else { // the mutex of the mailbox, and its version
-				s.queueQuery(`SELECT version FROM users WHERE user_id = ? FOR UPDATE`,
-					func(r *row) error { s.version = r.int(); return nil }, text(as.User))
-			}
-			s.prelude = len(s.batch.QueuedQueries)
-			if err := protect(s, fn); err != nil {
-				return err
-			}
-			return s.commit()
-		})
-	})
+	if as.User == "" {
+		return e.updateAlone(&pgJob{ctx: ctx, fn: fn})
+	}
+	return e.groups.update(ctx, e, as, fn)
 }
 
 func (e *pgEngine) view(ctx context.Context, lone bool, fn func(session) error) error {
@@ -172,7 +160,7 @@ func (e *pgEngine) with(ctx context.Context, fn func(*pgSession) error) error {
 		}
 		return &lostError{connectCause(err)}
 	}
-	s := &pgSession{ctx: ctx, engine: e, conn: c.Conn(), version: -1}
+	s := &pgSession{ctx: ctx, engine: e, conn: c.Conn(), version: -1, locked: -1}
 	err = fn(s)
 	switch {
 	case s.conn.IsClosed() && err != nil && !isUncertain(err):

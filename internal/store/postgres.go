@@ -23,6 +23,8 @@ const (
 	pgMaxTries    = 4                // of a transaction
 	pgMaxConns    = 16               // unless the DSN says pool_max_conns
 	pgMaxTexts    = 4096             // statements whose rewritten text is kept
+
+	hintsParam = "hints" // of the DSN: off where LISTEN is of no use
 )
 
 // pgEngine runs transactions on a PostgreSQL server. Those that write begin by
@@ -31,6 +33,7 @@ const (
 type pgEngine struct {
 	pool   *pgxpool.Pool
 	groups pgGroups
+	hints  bool // see pgHints
 	closed atomic.Bool
 	meter  atomic.Pointer[Meter] // may be nil
 
@@ -49,6 +52,9 @@ func parsePostgres(dsn string) (*pgxpool.Config, error) {
 	}
 	c, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
+		return nil, errNoAddress
+	}
+	if hints := c.ConnConfig.RuntimeParams[hintsParam]; hints != "" && hints != "on" && hints != "off" {
 		return nil, errNoAddress
 	}
 	if !u.Query().Has("pool_max_conns") {
@@ -103,8 +109,10 @@ func openPostgres(ctx context.Context, dsn string) (*pgEngine, error) {
 }
 
 func newPgEngine(ctx context.Context, c *pgxpool.Config) (*pgEngine, error) {
+	hints := c.ConnConfig.RuntimeParams[hintsParam] != "off"
+	delete(c.ConnConfig.RuntimeParams, hintsParam) // which PostgreSQL does not know
 	pool, err := pgxpool.NewWithConfig(ctx, c)
-	return &pgEngine{pool: pool, texts: map[string]string{}}, err
+	return &pgEngine{pool: pool, hints: hints, texts: map[string]string{}}, err
 }
 
 func (e *pgEngine) dialect() *dialect { return postgresDialect() }

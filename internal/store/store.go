@@ -22,6 +22,7 @@ import (
 // DB is an open database. Its methods may be called from many goroutines.
 type DB struct {
 	engine engine
+	hints  *pgHints // nil: no other server can hear them
 	now    func() time.Time
 	ids    atomic.Uint32 // counts the ids made, to keep those of one microsecond in order
 
@@ -47,11 +48,21 @@ func Open(ctx context.Context, dsn string, now func() time.Time) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", withoutPassword(dsn), err)
 	}
-	return &DB{engine: engine, now: now}, nil
+	db := &DB{engine: engine, now: now}
+	if e, ok := engine.(*pgEngine); ok && e.hints {
+		db.hints = newPgHints(e)
+	}
+	return db, nil
 }
 
 // Close waits for the transactions that have begun and closes the database.
-func (db *DB) Close() error { return db.engine.close() }
+func (db *DB) Close() error {
+	err := db.engine.close()
+	if db.hints != nil {
+		db.hints.close()
+	}
+	return err
+}
 
 // As says on whose behalf a transaction runs.
 type As struct {

@@ -21,12 +21,16 @@ type Touched struct {
 
 // Watch begins to watch the database, for as long as it is open. What is
 // committed after Watch has returned is in the Watch before the caller of the
-// Update has its answer.
+// Update has its answer; what another server commits to the same database is there
+// soon after, unless its hint is lost.
 func (db *DB) Watch() *Watch {
 	w := &Watch{signal: make(chan struct{}, 1), touched: map[string]Touched{}}
 	db.watching.Lock()
 	db.watches = append(db.watches, w)
 	db.watching.Unlock()
+	if db.hints != nil {
+		db.hints.listen(db)
+	}
 	return w
 }
 
@@ -47,13 +51,24 @@ func (db *DB) tell(tx *Tx) {
 	if len(tx.revised) > 0 && db.onRevision != nil {
 		db.onRevision(tx.revised...)
 	}
-	if tx.touched == (Touched{}) {
+	if tx.touched == (Touched{}) && len(tx.revised) == 0 {
+		return
+	}
+	if db.hints != nil {
+		db.hints.send(tx.as.User, tx.touched, tx.revised)
+	}
+	db.touch(tx.as.User, tx.touched)
+}
+
+// touch enters what a commit has touched in a mailbox.
+func (db *DB) touch(user string, t Touched) {
+	if t == (Touched{}) {
 		return
 	}
 	db.watching.RLock()
 	defer db.watching.RUnlock()
 	for _, w := range db.watches {
-		w.add(tx.as.User, tx.touched)
+		w.add(user, t)
 	}
 }
 

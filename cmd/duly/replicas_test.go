@@ -104,7 +104,7 @@ func TestThreeReplicas(t *testing.T) {
 		hook.url, time.Now().Add(time.Hour).UTC().Format(time.RFC3339)), http.StatusCreated)
 	file := f.newUpload(replicas[1])
 
-	stop := make(chan struct{})
+	stop, begun := make(chan struct{}), time.Now()
 	var working sync.WaitGroup
 	for w := range 4 {
 		working.Go(func() { l.writeOn(f, w, stop) })
@@ -130,6 +130,7 @@ func TestThreeReplicas(t *testing.T) {
 	l.await(t, writesBetween)
 	close(stop)
 	working.Wait()
+	load := time.Since(begun)
 	file.finish()
 
 	l.check(t, replicas[0], 0)
@@ -141,7 +142,9 @@ func TestThreeReplicas(t *testing.T) {
 	if diff := cmp.Diff(want, d.tasks); diff != "" {
 		t.Errorf("the copy by delta (-list +copy):\n%s", diff)
 	}
+	waited := time.Now()
 	told := hook.await(l.etags)
+	t.Logf("%v under load, and %v until all was told", load.Round(time.Millisecond), time.Since(waited).Round(time.Millisecond))
 	signOutEverywhere(t, s, replicas)
 	t.Logf("3 servers, each killed once: %d writes were answered, and %d without an answer were kept, %d not; %d reads, %d rounds of delta; %d notifications, %d of them again; %d slices of a file, %d of them again",
 		l.acknowledged, l.kept, l.lost, reads.Load(), rounds.Load(), told, hook.again, file.slices, file.retried)

@@ -31,6 +31,7 @@ func TestHints(t *testing.T) {
 				}
 			})
 			w := other.Watch()
+			other.Listen()
 			as, list := addUser(t, writer, "adele")
 			awaitListeners(t, dsn, 1)
 			write := func() {
@@ -98,6 +99,7 @@ func TestForgedHints(t *testing.T) {
 	dsn := postgres(t)
 	db := open(t, dsn)
 	w := db.Watch()
+	db.Listen()
 	awaitListeners(t, dsn, 1)
 	for _, payload := range []string{"", " ", "x", "x l", "x ?y  ", "x l" + strings.Repeat("z", 7000), "x sEND"} {
 		sql(t, dsn, `SELECT pg_notify('duly', '`+payload+`')`)
@@ -123,7 +125,7 @@ func TestNoHints(t *testing.T) {
 		}
 	}
 	db := open(t, dsn+"&hints=off")
-	db.Watch()
+	db.Listen()
 	addUser(t, db, "adele")
 	if n := count(t, dsn, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'duly hints'`); n != 0 {
 		t.Errorf("there are %d connections for hints", n)

@@ -21,17 +21,21 @@ type Touched struct {
 
 // Watch begins to watch the database, for as long as it is open. What is
 // committed after Watch has returned is in the Watch before the caller of the
-// Update has its answer; what another server commits to the same database is there
-// soon after, unless its hint is lost.
+// Update has its answer.
 func (db *DB) Watch() *Watch {
 	w := &Watch{signal: make(chan struct{}, 1), touched: map[string]Touched{}}
 	db.watching.Lock()
 	db.watches = append(db.watches, w)
 	db.watching.Unlock()
+	return w
+}
+
+// Listen has every Watch, and who is set by OnRevision, told of what other servers
+// commit to the same database, too: soon after, unless the hint is lost.
+func (db *DB) Listen() {
 	if db.hints != nil {
 		db.hints.listen(db)
 	}
-	return w
 }
 
 // C has an element when there is something to take.

@@ -17,7 +17,7 @@
 // Of several servers on one database each has a sender. Before a POST it takes a
 // lease of the subscription, so that no other one tells the same; who commits a
 // change tells it at once, and what a server has left behind the others find by
-// looking from time to time.
+// looking when they get a hint, and from time to time.
 package webhook
 
 import (
@@ -120,6 +120,7 @@ func (s *Sender) Run(ctx context.Context) {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer s.client.close()
 	defer cancel()
+	s.db.Listen()
 	poll := time.NewTimer(0)
 	defer poll.Stop()
 	s.unwritten, s.write = map[string]map[string]int64{}, time.NewTimer(writeAfter)

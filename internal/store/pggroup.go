@@ -15,7 +15,7 @@ import (
 // locked for all of it.
 const (
 	pgMaxGroup  = 64
-	pgGroupTime = 50 * time.Millisecond // after which no further job begins
+	pgGroupTime = 50 * time.Millisecond
 )
 
 // pgGroups has the updates that wait for the same mailbox share a transaction: its
@@ -23,6 +23,8 @@ const (
 // of the updates runs them all; when it is done, the first of those that have come
 // meanwhile runs the next group.
 type pgGroups struct {
+	time time.Duration // after which no further job of a group begins: pgGroupTime
+
 	mu      sync.Mutex
 	waiting map[string][]*pgJob // by mailbox; there is an entry while a group runs
 }
@@ -182,7 +184,7 @@ func (s *pgSession) begin(user string) {
 func (s *pgSession) runGroup(group []*pgJob) (begun int, err error) {
 	start := time.Now()
 	kept := 0
-	for begun < len(group) && (begun == 0 || time.Since(start) < pgGroupTime) {
+	for begun < len(group) && (begun == 0 || time.Since(start) < s.engine.groups.time) {
 		j := group[begun]
 		begun++
 		if j.err = j.ctx.Err(); j.err != nil {

@@ -112,7 +112,7 @@ func newPgEngine(ctx context.Context, c *pgxpool.Config) (*pgEngine, error) {
 	hints := c.ConnConfig.RuntimeParams[hintsParam] != "off"
 	delete(c.ConnConfig.RuntimeParams, hintsParam) // which PostgreSQL does not know
 	pool, err := pgxpool.NewWithConfig(ctx, c)
-	return &pgEngine{pool: pool, hints: hints, texts: map[string]string{}}, err
+	return &pgEngine{pool: pool, groups: pgGroups{time: pgGroupTime}, hints: hints, texts: map[string]string{}}, err
 }
 
 func (e *pgEngine) dialect() *dialect { return postgresDialect() }

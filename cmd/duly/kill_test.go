@@ -81,6 +81,7 @@ type ledger struct {
 	kept, lost   int // writes without an answer
 
 	settled map[string]written // the last write of each task that was answered
+	etags   map[string]bool    // of all writes that were answered; nil: they are not kept
 }
 
 // writeUntilKilled lets writers loose on a server and kills it meanwhile.
@@ -138,6 +139,9 @@ func (l *ledger) writeTask(ctx context.Context, client *http.Client, url, name s
 		l.mu.Lock()
 		if l.settled != nil {
 			l.settled[name] = *w
+		}
+		if l.etags != nil {
+			l.etags[task.ETag] = true
 		}
 		l.acknowledged++
 		l.version = max(l.version, version)

@@ -111,20 +111,12 @@ type deltaItem struct {
 
 // deltaTasks serves GET …/tasks/delta.
 func (s *Server) deltaTasks(r *request) error {
-	var list string
-	gone := false
-	err := s.view(r, func(tx *store.Tx) (err error) {
-		if list, err = r.list(tx); err != nil {
+	list := r.params["list"]
+	if !store.ValidID(list) {
+		err := s.view(r, func(tx *store.Tx) (err error) { list, err = r.list(tx); return err })
+		if err != nil {
 			return err
 		}
-		_, err = tx.List(list)
-		if errors.Is(err, todo.ErrNotFound) && r.query.token != "" {
-			gone, err = true, nil // its tasks went with it (semantics 8.5)
-		}
-		return err
-	})
-	if err != nil {
-		return err
 	}
 	items := func(tx *store.Tx, tasks []todo.Task, err error) ([]deltaItem, error) {
 		out := make([]deltaItem, len(tasks))
@@ -145,9 +137,6 @@ func (s *Server) deltaTasks(r *request) error {
 	return s.delta(r, store.TaskSchema(), deltaSource{
 		kind: store.TaskChange, list: list,
 		all: func(tx *store.Tx, after string, limit int) ([]deltaItem, error) {
-			if gone {
-				return nil, nil
-			}
 			tasks, err := tx.TasksAfter(list, after, limit)
 			return items(tx, tasks, err)
 		},
@@ -262,18 +251,24 @@ func (s *Server) deltaPage(r *request, schema *odata.Schema, source deltaSource,
 	var next deltaToken
 	done := false
 	err = s.view(r, func(tx *store.Tx) error {
-		floor, version, err := tx.Log()
+		if r.query.top >= 0 || r.prefer.maxPageSize > 0 {
+			t.Page = max(r.page(), 1)
+		}
+		limit := t.pageSize() + 1
+		if t.Full {
+			limit = 0
+		}
+		round, err := tx.Round(source.kind, source.list, t.After, limit)
 		if err != nil {
 			return err
 		}
 		switch {
+		case round.NoList && r.query.token == "": // otherwise its tasks went with it (semantics 8.5)
+			return todo.ErrNotFound
 		case r.query.token == "":
-			t.After = version
-		case t.After < floor || t.After > version:
+			t.After = round.Version
+		case t.After < round.Floor || t.After > round.Version:
 			return errSyncState(todo.TokenOutlived)
-		}
-		if r.query.top >= 0 || r.prefer.maxPageSize > 0 {
-			t.Page = max(r.page(), 1)
 		}
 		switch {
 		case r.query.latest:
@@ -281,10 +276,10 @@ func (s *Server) deltaPage(r *request, schema *odata.Schema, source deltaSource,
 		case t.Full:
 			items, next, done, err = source.everything(tx, t)
 		default:
-			items, next, done, err = source.changes(tx, t, version)
+			items, next, done, err = source.changes(tx, t, round)
 		}
 		if t.Full {
-			next.Seen = version
+			next.Seen = round.Version
 		}
 		return err
 	})
@@ -341,14 +336,10 @@ func (d deltaSource) everything(tx *store.Tx, t deltaToken) (items []deltaItem, 
 	return items, t, done, err
 }
 
-// changes gives the next page of a round over the log, which now ends at
-// version: as many entries of the log as a page has items.
-func (d deltaSource) changes(tx *store.Tx, t deltaToken, version int64) (items []deltaItem, next deltaToken, done bool, err error) {
-	log, err := tx.Changes(d.kind, d.list, t.After, t.pageSize()+1)
-	if err != nil {
-		return nil, t, false, err
-	}
-	upTo := version
+// changes gives the next page of a round over the log: as many entries of the log
+// as a page has items.
+func (d deltaSource) changes(tx *store.Tx, t deltaToken, round store.Round) (items []deltaItem, next deltaToken, done bool, err error) {
+	log, upTo := round.Changes, round.Version
 	if done = len(log) <= t.pageSize(); !done {
 		log = log[:t.pageSize()]
 		upTo = log[len(log)-1].Version

@@ -20,6 +20,9 @@ type dialect struct {
 	categories string
 	// openHint makes the planner take the index of open tasks.
 	openHint string
+	// children are columns with the children of task t; empty where they are better
+	// read by queries of their own.
+	children string
 	// search keeps the full-text index and asks it.
 	search searchIndex
 }
@@ -59,6 +62,7 @@ var postgresDialect = sync.OnceValue(func() *dialect {
 		startsWith: startsWith,
 		endsWith:   func(column string, n int) string { return "right(" + column + ", " + strconv.Itoa(n) + ") = ?" },
 		categories: "unnest(" + keptText("categories") + ") AS v(value)",
+		children:   pgChildren,
 		search:     tsIndex{},
 	}
 })

@@ -13,8 +13,9 @@ import (
 // PostgreSQL; what SQL itself spells differently is in dialect.go.
 type engine interface {
 	// update runs fn in a transaction that may write to the mailbox of as, and
-	// commits if fn returns nil. fn may run more than once. No other update of the
-	// same mailbox runs between the first statement of fn and the commit.
+	// commits if fn returns nil. fn may run more than once, and on another goroutine.
+	// Other updates of the same mailbox come before or after it, as a whole; they may
+	// share its commit.
 	update(ctx context.Context, as As, fn func(session) error) error
 	// view runs fn on a snapshot; where fn makes one statement alone, lone saves
 	// what a snapshot of several costs.

@@ -27,3 +27,9 @@ func LimitPages(ctx context.Context, db *DB, n int) error {
 		return s.(*conn).script(fmt.Sprintf("PRAGMA max_page_count = %d", n))
 	})
 }
+
+// Changes is what a [Round] has of the log.
+func (tx *Tx) Changes(kind Kind, list string, after int64, limit int) ([]Change, error) {
+	r, err := tx.Round(kind, list, after, limit)
+	return r.Changes, err
+}

@@ -26,8 +26,11 @@ func (tx *Tx) extensionTable(list, task string) extensionTable {
 
 // Extensions reads the open extensions of a task, or of a list, by name.
 func (tx *Tx) Extensions(list, task string) ([]todo.Extension, error) {
-	t := tx.extensionTable(list, task)
 	out := []todo.Extension{}
+	if task != "" && task == tx.plain {
+		return out, nil
+	}
+	t := tx.extensionTable(list, task)
 	err := tx.conn.query(`SELECT name, data FROM `+t.name+` WHERE `+t.where+` ORDER BY name`,
 		func(r *row) error { out = append(out, todo.Extension{Name: r.text(), Data: r.text()}); return nil }, t.key...)
 	return out, err
@@ -54,6 +57,9 @@ func (tx *Tx) UpdateExtensions(list, task string, old, extensions []todo.Extensi
 }
 
 func (tx *Tx) insertExtensions(list, task string, extensions []todo.Extension) error {
+	if task == tx.plain {
+		tx.plain = ""
+	}
 	t := tx.extensionTable(list, task)
 	for _, e := range extensions {
 		err := tx.conn.exec(`INSERT INTO `+t.name+` (`+t.columns+`, name, data) VALUES (`+strings.Repeat("?, ", len(t.key))+`?, ?)`,

@@ -70,8 +70,7 @@ func (tx *Tx) updateLinks(old todo.Task, t *todo.Task) error {
 	if len(t.LinkedResources) == 0 || slices.Equal(old.LinkedResources, t.LinkedResources) {
 		return nil
 	}
-	place, err := tx.lastPlace(`SELECT max(position) FROM linked_resources WHERE user_id = ? AND list_id = ? AND task_id = ?`,
-		text(tx.as.User), text(t.ListID), text(t.ID))
+	place, err := tx.lastPlace(t, tx.places.links, `SELECT max(position) FROM linked_resources WHERE user_id = ? AND list_id = ? AND task_id = ?`)
 	if err != nil {
 		return err
 	}

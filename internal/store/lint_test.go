@@ -208,18 +208,28 @@ func TestLint(t *testing.T) {
 	if len(texts) < 150 || len(keys) < 20 || keys["tasks"] != "user_id" || keys["login_names"] != "login_name" {
 		t.Fatalf("%d texts and the keys %v were found: too few", len(texts), keys)
 	}
-	clocks := 0
+	allowed := map[string]string{
+		"inspectpg.go: FROM clock_timestamp()": "the doctor compares the clock of the server that answers",
+		"pghints.go: SELECT pg_notify($1, $2)": "hints may be lost: other nodes find out by looking",
+	}
 	for _, found := range texts {
-		if strings.Contains(found.text, "FROM clock_timestamp()") && strings.Contains(found.at, "inspectpg.go") {
-			clocks++ // the doctor compares the clock of the server that answers
+		excused := false
+		for what := range allowed {
+			file, text, _ := strings.Cut(what, ": ")
+			if strings.HasPrefix(found.at, file) && strings.Contains(found.text, text) {
+				excused = true
+				delete(allowed, what)
+			}
+		}
+		if excused {
 			continue
 		}
 		if why := badSQL(keys, found.text); why != "" {
 			t.Errorf("%s: %s: %s", found.at, why, found.text)
 		}
 	}
-	if clocks != 1 {
-		t.Errorf("%d statements of the doctor ask for the time", clocks)
+	for what, why := range allowed {
+		t.Errorf("%s, because %s: it is not there", what, why)
 	}
 }
 

@@ -95,6 +95,7 @@ func (tx *Tx) DeleteList(l todo.TaskList) error {
 	if _, err := tx.logChange(ListChange, Deleted, l.ID, l.ID, l.Born); err != nil {
 		return err
 	}
+	tx.inList = ""
 	if err := tx.dialect().search.removeList(tx, l.ID); err != nil {
 		return err
 	}

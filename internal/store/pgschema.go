@@ -84,7 +84,7 @@ func (s *pgSession) migrateFrom(names []string) error {
 		return err
 	}
 	s.prelude = 0
-	if err := s.commit(); err != nil && !errors.Is(err, ErrUncertain) {
+	if err := s.commit(1); err != nil && !errors.Is(err, ErrUncertain) {
 		return err
 	}
 	after, err := s.schemaVersion()

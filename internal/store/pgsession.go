@@ -25,10 +25,13 @@ type pgSession struct {
 	batch   pgx.Batch // what goes with the next round trip
 	prelude int       // statements of the batch that only begin; 0 once they are sent
 	failed  error     // the first error of a statement
+	refused bool      // a function for the rows of a statement had an error
+	job     *pgMark   // the update that is running, of a group of them
 	reads   bool      // and does not write
 
 	user    string // of the mailbox that is locked
 	version int64  // its version; -1: not known, or no such mailbox
+	locked  int64  // the version that it had when it was locked
 	as      As     // who took the version last, and when
 	at      time.Time
 }
@@ -46,6 +49,7 @@ func (s *pgSession) queue(q string, args ...value) *pgx.QueuedQuery {
 			arguments[i] = append([]byte{}, a.b...) // the caller's may change before they are sent; and nil would be NULL
 		}
 	}
+	s.note(q)
 	return s.batch.Queue(s.engine.numbered(q), arguments...)
 }
 
@@ -60,6 +64,7 @@ func (s *pgSession) queueQuery(q string, each func(*row) error, args ...value) {
 		for rows.Next() {
 			result.values, r.next = rows.RawValues(), 0
 			if err := each(&r); err != nil {
+				s.refused = true
 				return err
 			}
 		}
@@ -79,10 +84,12 @@ func (s *pgSession) flushUntimed(ctx context.Context) error {
 	if s.failed != nil {
 		return s.failed
 	}
+	s.save()
+	s.refused = false
 	err := s.conn.SendBatch(ctx, &s.batch).Close()
 	s.batch = pgx.Batch{QueuedQueries: s.batch.QueuedQueries[:0]}
 	s.prelude = 0
-	if _, ok := errors.AsType[*pgconn.PgError](err); ok || s.conn.IsClosed() {
+	if !s.refused || s.conn.IsClosed() { // otherwise the statements themselves are well
 		s.failed = err
 	}
 	return err
@@ -131,9 +138,9 @@ func (s *pgSession) nextVersion(as As, at time.Time) (version int64, err error) 
 // was sent.
 var errNotCommitted = errors.New("the transaction was not committed")
 
-// commit ends a transaction that has made statements. Once it is sent, the end of
+// commit ends a transaction of so many updates that has made statements. Once it is sent, the end of
 // the caller's context does not stop it.
-func (s *pgSession) commit() error {
+func (s *pgSession) commit(writes int) error {
 	if s.prelude > 0 && len(s.batch.QueuedQueries) == s.prelude {
 		return nil // nothing was asked for
 	}
@@ -146,7 +153,7 @@ func (s *pgSession) commit() error {
 	start := time.Now()
 	err := s.flush(context.WithoutCancel(s.ctx))
 	if m := s.engine.meter.Load(); m != nil && err == nil {
-		m.Committed(1, time.Since(start))
+		m.Committed(writes, time.Since(start))
 	}
 	open, code := !s.conn.IsClosed(), sqlState(err)
 	switch {

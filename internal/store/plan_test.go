@@ -62,6 +62,9 @@ func TestPlans(t *testing.T) {
 					want = fmt.Sprintf(want, condition)
 				}
 				got := planOf(t, db, database.explain, database.column, c.filter, c.orderBy, c.after)
+				if rest, ok := strings.CutSuffix(got, childrenPlan); ok == (database.name == "postgres") {
+					got = rest
+				}
 				if got, _, _ = strings.Cut(got, "; Filter: "); got != want { // what the index leaves to be looked at
 					t.Errorf("%s: %s, want %s", c.name, got, want)
 				}
@@ -69,6 +72,10 @@ func TestPlans(t *testing.T) {
 		})
 	}
 }
+
+// childrenPlan is how PostgreSQL reads the children of each task of a page.
+const childrenPlan = "; SubPlan 1; ->  Aggregate; ->  Index Scan using checklist_items_pkey on checklist_items c; Index Cond: ((user_id = 'u'::text) AND (list_id = t.list_id) AND (task_id = t.task_id))" +
+	"; SubPlan 2; ->  Aggregate; ->  Index Scan using linked_resources_task on linked_resources l; Index Cond: ((user_id = 'u'::text) AND (list_id = t.list_id) AND (task_id = t.task_id))"
 
 // planOf is the plan of a query of a list, its lines separated by semicolons.
 func planOf(t *testing.T, db *DB, explain string, column int, filterText, orderText string, after *Cursor) string {
@@ -89,8 +96,8 @@ func planOf(t *testing.T, db *DB, explain string, column int, filterText, orderT
 		where, _ := compileFilter(tx.dialect(), "u", filter)
 		order := newTaskOrder(tx.dialect(), orderBy)
 		from, args := tx.from(TaskQuery{List: "l", Filter: filter})
-		sql := explain + `SELECT ` + taskColumnsOf("t") + ` FROM ` + from + ` AND ` + where.sql
-		args = append(args, where.args...)
+		sql, args := tx.selectTasks(from+` AND `+where.sql, append(args, where.args...)...)
+		sql = explain + sql
 		if after != nil {
 			place := order.after(after)
 			sql, args = sql+" AND ("+place.sql+")", append(args, place.args...)

@@ -23,6 +23,8 @@ const (
 	pgMaxTries    = 4                // of a transaction
 	pgMaxConns    = 16               // unless the DSN says pool_max_conns
 	pgMaxTexts    = 4096             // statements whose rewritten text is kept
+
+	hintsParam = "hints" // of the DSN: off where LISTEN is of no use
 )
 
 // pgEngine runs transactions on a PostgreSQL server. Those that write begin by
@@ -31,6 +33,8 @@ const (
 type pgEngine struct {
 	pool   *pgxpool.Pool
 	wait   atomic.Int64 // for one round trip, in nanoseconds: pgCallTimeout
+	groups pgGroups
+	hints  bool // see pgHints
 	closed atomic.Bool
 	meter  atomic.Pointer[Meter] // may be nil
 
@@ -49,6 +53,9 @@ func parsePostgres(dsn string) (*pgxpool.Config, error) {
 	}
 	c, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
+		return nil, errNoAddress
+	}
+	if hints := c.ConnConfig.RuntimeParams[hintsParam]; hints != "" && hints != "on" && hints != "off" {
 		return nil, errNoAddress
 	}
 	if !u.Query().Has("pool_max_conns") {
@@ -103,8 +110,10 @@ func openPostgres(ctx context.Context, dsn string) (*pgEngine, error) {
 }
 
 func newPgEngine(ctx context.Context, c *pgxpool.Config) (*pgEngine, error) {
+	hints := c.ConnConfig.RuntimeParams[hintsParam] != "off"
+	delete(c.ConnConfig.RuntimeParams, hintsParam) // which PostgreSQL does not know
 	pool, err := pgxpool.NewWithConfig(ctx, c)
-	e := &pgEngine{pool: pool, texts: map[string]string{}}
+	e := &pgEngine{pool: pool, groups: pgGroups{time: pgGroupTime}, hints: hints, texts: map[string]string{}}
 	e.wait.Store(int64(pgCallTimeout))
 	return e, err
 }
@@ -136,23 +145,10 @@ func (e *pgEngine) close() error {
 }
 
 func (e *pgEngine) update(ctx context.Context, as As, fn func(session) error) error {
-	return e.retry(ctx, func() error {
-		return e.with(ctx, func(s *pgSession) error {
-			s.user = as.User
-			s.queue(`BEGIN ISOLATION LEVEL READ COMMITTED`)
-			if as.User == "" {
-				_ = s.lockCommon() // which only queues
-			} else { // the mutex of the mailbox, and its version
-				s.queueQuery(`SELECT version FROM users WHERE user_id = ? FOR UPDATE`,
-					func(r *row) error { s.version = r.int(); return nil }, text(as.User))
-			}
-			s.prelude = len(s.batch.QueuedQueries)
-			if err := protect(s, fn); err != nil {
-				return err
-			}
-			return s.commit()
-		})
-	})
+	if as.User == "" {
+		return e.updateAlone(&pgJob{ctx: ctx, fn: fn})
+	}
+	return e.groups.update(ctx, e, as, fn)
 }
 
 func (e *pgEngine) view(ctx context.Context, lone bool, fn func(session) error) error {
@@ -182,7 +178,7 @@ func (e *pgEngine) with(ctx context.Context, fn func(*pgSession) error) error {
 		}
 		return &lostError{err: connectCause(err)}
 	}
-	s := &pgSession{ctx: ctx, engine: e, conn: c.Conn(), version: -1}
+	s := &pgSession{ctx: ctx, engine: e, conn: c.Conn(), version: -1, locked: -1}
 	err = fn(s)
 	switch {
 	case s.conn.IsClosed() && err != nil && !isUncertain(err):

@@ -186,7 +186,7 @@ func wantsOpen(e odata.Expr) bool {
 
 func (tx *Tx) queryRows(q TaskQuery, where clause, order taskOrder, after *Cursor, limit, skip int) ([]taskRow, error) {
 	from, args := tx.from(q)
-	sql := `SELECT ` + taskColumnsOf("t") + ` FROM ` + from + ` AND ` + where.sql
+	sql := from + ` AND ` + where.sql
 	args = append(args, where.args...)
 	if after != nil {
 		c := order.after(after)

@@ -21,6 +21,7 @@ import (
 // DB is an open database. Its methods may be called from many goroutines.
 type DB struct {
 	engine engine
+	hints  *pgHints // nil: no other server can hear them
 	now    func() time.Time
 	ids    atomic.Uint32 // counts the ids made, to keep those of one microsecond in order
 
@@ -51,11 +52,20 @@ func Open(ctx context.Context, dsn string, now func() time.Time) (*DB, error) {
 	if err := db.requireWhole(ctx); err != nil {
 		return nil, errors.Join(openError(dsn, err), engine.close())
 	}
+	if e, ok := engine.(*pgEngine); ok && e.hints {
+		db.hints = newPgHints(e)
+	}
 	return db, nil
 }
 
 // Close waits for the transactions that have begun and closes the database.
-func (db *DB) Close() error { return db.engine.close() }
+func (db *DB) Close() error {
+	err := db.engine.close()
+	if db.hints != nil {
+		db.hints.close()
+	}
+	return err
+}
 
 // As says on whose behalf a transaction runs.
 type As struct {
@@ -137,6 +147,9 @@ type Tx struct {
 	now  time.Time
 	work *odata.Budget // for filters that SQL does not tell
 
+	places  places   // of the task that was read last
+	inList  string   // the list that holds it
+	plain   string   // its id, if it has no extensions
 	touched Touched  // what watches are told once it is committed
 	revised []string // whose standing has changed
 }
@@ -242,34 +255,57 @@ func (tx *Tx) Log() (floor, version int64, err error) {
 	return floor, version, err
 }
 
-// Changes returns at most limit changes of a kind after a version, oldest first;
+// A Round is what a call of delta begins with.
+type Round struct {
+	Floor, Version int64    // of the log: see Log
+	NoList         bool     // the list is gone
+	Changes        []Change // at most as many as were asked for, oldest first
+}
+
+// Round reads the log for delta: at most limit changes of a kind after a version;
 // those of the tasks of one list, or where list is empty of all lists.
-func (tx *Tx) Changes(kind Kind, list string, after int64, limit int) ([]Change, error) {
-	q, args := ` AND kind = ?`, []value{integer(int64(kind))}
+func (tx *Tx) Round(kind Kind, list string, after int64, limit int) (Round, error) {
+	r := Round{Version: -1, NoList: list != ""}
+	statements := []statement{{
+		`SELECT log_floor, version FROM users WHERE user_id = ?`,
+		func(row *row) error { r.Floor, r.Version = row.int(), row.int(); return nil }, []value{text(tx.as.User)},
+	}}
+	condition, args := ` AND kind = ?`, []value{integer(int64(kind))}
 	if list != "" {
-		q += ` AND list_id = ?`
+		condition += ` AND list_id = ?`
 		args = append(args, text(list))
+		statements = append(statements, statement{
+			`SELECT 1 FROM lists WHERE user_id = ? AND list_id = ?`,
+			func(*row) error { r.NoList = false; return nil }, []value{text(tx.as.User), text(list)},
+		})
 	}
-	return tx.changes(q, after, limit, args...)
+	if limit > 0 {
+		statements = append(statements, tx.changes(&r.Changes, condition, after, limit, args...))
+	}
+	err := tx.conn.queryAll(statements)
+	if err == nil && r.Version < 0 {
+		err = errNoSuchUser(tx.as.User)
+	}
+	return r, err
 }
 
 // AllChanges returns at most limit changes of the mailbox after a version, oldest
 // first.
-func (tx *Tx) AllChanges(after int64, limit int) ([]Change, error) {
-	return tx.changes("", after, limit)
+func (tx *Tx) AllChanges(after int64, limit int) (out []Change, err error) {
+	err = tx.conn.queryAll([]statement{tx.changes(&out, "", after, limit)})
+	return out, err
 }
 
-func (tx *Tx) changes(condition string, after int64, limit int, args ...value) (out []Change, err error) {
+func (tx *Tx) changes(out *[]Change, condition string, after int64, limit int, args ...value) statement {
 	args = append(append([]value{text(tx.as.User), integer(after)}, args...), integer(int64(limit)))
-	err = tx.conn.query(`SELECT version, kind, op, list_id, item_id, created_version, app, at FROM changes
-		WHERE user_id = ? AND version > ?`+condition+` ORDER BY version LIMIT ?+0`, func(r *row) error {
-		out = append(out, Change{
+	return statement{`SELECT version, kind, op, list_id, item_id, created_version, app, at FROM changes
+		WHERE user_id = ? AND version > ?` + condition + ` ORDER BY version LIMIT ?+0`, func(r *row) error {
+		*out = append(*out, Change{
 			Version: r.int(), Kind: Kind(r.int()), Op: Op(r.int()),
 			ListID: r.text(), ItemID: r.text(), Born: r.int(), App: r.text(), At: time.UnixMicro(r.int()).UTC(),
 		})
 		return nil
-	}, args...)
-	return out, err
+	}, args}
 }
 
 func errNoSuchUser(name string) error {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,15 +13,18 @@ import (
 
 const taskColumns = `list_id, task_id, version, created_version, title, status, importance, body, body_type, categories, created, modified,
 	due, due_zone, start, start_zone, completed, reminder, reminder_zone, reminder_on, recurrence, occurrence,
-	step_count, link_count, attachment_count`
+	step_count, link_count, attachment_count, extension_count`
 
 // taskRow is a row of tasks: the task, and how many children are to be read.
 type taskRow struct {
 	todo.Task
 	steps, links int64
+	places       places
+	extended     bool // it has extensions
 }
 
-func scanTask(r *row) (t taskRow, err error) {
+// scanTask reads the columns of selectTasks.
+func (tx *Tx) scanTask(r *row) (t taskRow, err error) {
 	t.ListID, t.ID, t.Version, t.Born, t.Title = r.text(), r.text(), r.int(), r.int(), r.text()
 	t.Status, t.Importance = todo.Status(r.int()), todo.Importance(r.int())
 	t.Body = todo.Body{Content: r.text(), Type: todo.BodyType(r.int())}
@@ -39,6 +43,10 @@ func scanTask(r *row) (t taskRow, err error) {
 	}
 	t.Occurrence = int(r.int())
 	t.steps, t.links, t.HasAttachments = r.int(), r.int(), r.int() > 0
+	t.extended = r.int() > 0
+	if tx.dialect().children != "" {
+		err = errors.Join(err, t.scanChildren(r))
+	}
 	if err != nil {
 		err = fmt.Errorf("the row of task %s is damaged: %w", t.ID, err)
 	}
@@ -61,8 +69,15 @@ func scanDateTime(r *row) (d todo.DateTime) {
 // todo.WrongList where another list holds it.
 func (tx *Tx) Task(list, id string) (todo.Task, error) {
 	var t taskRow
-	err := tx.conn.query(`SELECT `+taskColumns+` FROM tasks WHERE user_id = ? AND list_id = ? AND task_id = ?`,
-		func(r *row) (err error) { t, err = scanTask(r); return err }, text(tx.as.User), text(list), text(id))
+	q, args := tx.selectTasks(`tasks t WHERE t.user_id = ? AND t.list_id = ? AND t.task_id = ?`, text(tx.as.User), text(list), text(id))
+	err := tx.conn.query(q, func(r *row) (err error) { t, err = tx.scanTask(r); return err }, args...)
+	tx.places = t.places
+	if t.ID != "" {
+		tx.inList, tx.plain = list, ""
+		if !t.extended {
+			tx.plain = id
+		}
+	}
 	if err == nil && t.ID == "" {
 		err = tx.explainMissing(list, id)
 	}
@@ -93,7 +108,7 @@ func (tx *Tx) explainMissing(list, id string) error {
 // TasksAfter returns at most limit tasks of a list whose ids come after an id,
 // in the order of their ids.
 func (tx *Tx) TasksAfter(list, after string, limit int) ([]todo.Task, error) {
-	rows, err := tx.taskRows(`SELECT `+taskColumns+` FROM tasks WHERE user_id = ? AND list_id = ? AND task_id > ? ORDER BY task_id LIMIT ?+0`,
+	rows, err := tx.taskRows(`tasks t WHERE t.user_id = ? AND t.list_id = ? AND t.task_id > ? ORDER BY t.task_id LIMIT ?+0`,
 		text(tx.as.User), text(list), text(after), integer(int64(limit)))
 	if err != nil {
 		return nil, err
@@ -107,7 +122,7 @@ func (tx *Tx) TasksAfter(list, after string, limit int) ([]todo.Task, error) {
 // ChangedTasks returns the tasks of a list whose last change has a version after
 // one and up to another, in no order.
 func (tx *Tx) ChangedTasks(list string, after, upTo int64) ([]todo.Task, error) {
-	rows, err := tx.taskRows(`SELECT `+taskColumnsOf("t")+` FROM changes c JOIN tasks t
+	rows, err := tx.taskRows(`changes c JOIN tasks t
 		ON t.user_id = c.user_id AND t.list_id = c.list_id AND t.task_id = c.item_id AND t.version = c.version
 		WHERE c.user_id = ? AND c.version > ? AND c.version <= ? AND c.kind = ? AND c.list_id = ?`,
 		text(tx.as.User), integer(after), integer(upTo), integer(int64(TaskChange)), text(list))
@@ -117,15 +132,23 @@ func (tx *Tx) ChangedTasks(list string, after, upTo int64) ([]todo.Task, error) 
 	return tx.eachWithChildren(rows)
 }
 
-// taskColumnsOf is taskColumns of a table's alias.
-func taskColumnsOf(alias string) string {
-	return alias + "." + strings.ReplaceAll(strings.Join(strings.Fields(taskColumns), " "), ", ", ", "+alias+".")
+// selectTasks is a query for all that is kept in the rows of tasks t.
+func (tx *Tx) selectTasks(from string, args ...value) (string, []value) {
+	children := tx.dialect().children
+	if children != "" {
+		args = append([]value{text(tx.as.User), text(tx.as.User)}, args...)
+	}
+	return `SELECT ` + taskColumnsOfT + children + ` FROM ` + from, args
 }
 
-func (tx *Tx) taskRows(q string, args ...value) ([]taskRow, error) {
+// taskColumnsOfT is taskColumns of table t.
+var taskColumnsOfT = "t." + strings.ReplaceAll(strings.Join(strings.Fields(taskColumns), " "), ", ", ", t.")
+
+func (tx *Tx) taskRows(from string, args ...value) ([]taskRow, error) {
 	var rows []taskRow
+	q, args := tx.selectTasks(from, args...)
 	err := tx.conn.query(q, func(r *row) error {
-		t, err := scanTask(r)
+		t, err := tx.scanTask(r)
 		rows = append(rows, t)
 		return err
 	}, args...)
@@ -217,8 +240,10 @@ func (tx *Tx) links(list, first, last string, each func(task string, l todo.Link
 // InsertTask writes a new task with all its children and sets its version. The
 // list must exist, or the error is todo.ErrNotFound.
 func (tx *Tx) InsertTask(t *todo.Task) (err error) {
-	if _, err := tx.List(t.ListID); err != nil {
-		return err
+	if tx.inList != t.ListID {
+		if _, err := tx.List(t.ListID); err != nil {
+			return err
+		}
 	}
 	if t.Version, err = tx.logChange(TaskChange, Created, t.ListID, t.ID, 0); err != nil {
 		return err
@@ -295,8 +320,7 @@ func (tx *Tx) updateSteps(old todo.Task, t *todo.Task) error {
 	if len(t.ChecklistItems) == 0 || slices.Equal(old.ChecklistItems, t.ChecklistItems) {
 		return nil
 	}
-	place, err := tx.lastPlace(`SELECT max(position) FROM checklist_items WHERE user_id = ? AND list_id = ? AND task_id = ?`,
-		text(tx.as.User), text(t.ListID), text(t.ID))
+	place, err := tx.lastPlace(t, tx.places.steps, `SELECT max(position) FROM checklist_items WHERE user_id = ? AND list_id = ? AND task_id = ?`)
 	if err != nil {
 		return err
 	}
@@ -322,15 +346,20 @@ func (tx *Tx) putStep(t *todo.Task, c todo.ChecklistItem, place int) error {
 		text(tx.as.User), text(t.ListID), text(t.ID), text(c.ID), integer(int64(place)), text(c.Name), boolean(c.Checked), instant(c.CheckedAt), instant(c.Created))
 }
 
-// lastPlace is the highest position that the query finds, or -1.
-func (tx *Tx) lastPlace(q string, args ...value) (place int, err error) {
+// lastPlace is the highest position of a task's children, or -1: the one that was
+// read with the task, or what the query finds.
+func (tx *Tx) lastPlace(t *todo.Task, read int, q string) (place int, err error) {
+	if tx.places.task == t.ID {
+		tx.places = places{} // which the caller is about to change
+		return read, nil
+	}
 	place = -1
 	err = tx.conn.query(q, func(r *row) error {
 		if !r.null() {
 			place = int(r.int())
 		}
 		return nil
-	}, args...)
+	}, text(tx.as.User), text(t.ListID), text(t.ID))
 	return place, err
 }
 

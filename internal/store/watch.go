@@ -30,6 +30,14 @@ func (db *DB) Watch() *Watch {
 	return w
 }
 
+// Listen has every Watch, and who is set by OnRevision, told of what other servers
+// commit to the same database, too: soon after, unless the hint is lost.
+func (db *DB) Listen() {
+	if db.hints != nil {
+		db.hints.listen(db)
+	}
+}
+
 // C has an element when there is something to take.
 func (w *Watch) C() <-chan struct{} { return w.signal }
 
@@ -47,13 +55,24 @@ func (db *DB) tell(tx *Tx) {
 	if len(tx.revised) > 0 && db.onRevision != nil {
 		db.onRevision(tx.revised...)
 	}
-	if tx.touched == (Touched{}) {
+	if tx.touched == (Touched{}) && len(tx.revised) == 0 {
+		return
+	}
+	if db.hints != nil {
+		db.hints.send(tx.as.User, tx.touched, tx.revised)
+	}
+	db.touch(tx.as.User, tx.touched)
+}
+
+// touch enters what a commit has touched in a mailbox.
+func (db *DB) touch(user string, t Touched) {
+	if t == (Touched{}) {
 		return
 	}
 	db.watching.RLock()
 	defer db.watching.RUnlock()
 	for _, w := range db.watches {
-		w.add(tx.as.User, tx.touched)
+		w.add(user, t)
 	}
 }
 

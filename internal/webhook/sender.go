@@ -17,7 +17,7 @@
 // Of several servers on one database each has a sender. Before a POST it takes a
 // lease of the subscription, so that no other one tells the same; who commits a
 // change tells it at once, and what a server has left behind the others find by
-// looking from time to time.
+// looking when they get a hint, and from time to time.
 package webhook
 
 import (
@@ -38,9 +38,11 @@ const (
 	pollEvery   = 8 * time.Second        // at least; half as much again at most
 	stopTimeout = 2 * time.Second        // for the POSTs in flight when the sender has to stop
 
-	// leaseTime is far above the time of a POST, and so bounds how far the clocks of
-	// servers may differ. It is how long what a crashed one was telling has to wait.
-	leaseTime = 30 * time.Second
+	// leaseTime is far above the 10 seconds that a POST may take, and so bounds how far
+	// the clocks of servers may differ. It is how long what a crashed one was telling has
+	// to wait. Who is refused a lease asks again every askAgain.
+	leaseTime = 20 * time.Second
+	askAgain  = 2 * time.Second
 )
 
 // Options are what a Sender needs.
@@ -72,6 +74,7 @@ type Sender struct {
 	schedule
 	unwritten map[string]map[string]int64 // what is told and not written: versions by mailbox and subscription
 	write     *time.Timer                 // runs while there is any
+	again     *time.Timer                 // runs while another server has a lease that was asked for
 	called    chan call
 	finished  chan outcome
 }
@@ -126,10 +129,13 @@ func (s *Sender) Run(ctx context.Context) {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer s.client.close()
 	defer cancel()
+	s.db.Listen()
 	poll := time.NewTimer(0)
 	defer poll.Stop()
 	s.unwritten, s.write = map[string]map[string]int64{}, time.NewTimer(writeAfter)
 	defer s.write.Stop()
+	s.again = time.NewTimer(askAgain)
+	defer s.again.Stop()
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
@@ -152,6 +158,10 @@ func (s *Sender) Run(ctx context.Context) {
 				s.writeTold(work, told)
 				s.finished <- outcome{}
 			}(s.take())
+		case <-s.again.C:
+			for _, box := range s.boxes {
+				s.offerAll(box)
+			}
 		case c := <-s.called:
 			s.release(c.lane, c.good, c.took)
 		case o := <-s.finished:
@@ -249,9 +259,7 @@ func (s *Sender) poll(ctx context.Context) bool {
 			good, err = false, nil
 		}
 		if box := s.boxes[user]; box != nil {
-			for _, sub := range box.subs {
-				s.offer(sub, now)
-			}
+			s.offerAll(box)
 		}
 	}
 	s.forgetEndpoints(now)
@@ -335,10 +343,14 @@ func (s *Sender) look(ctx context.Context, user string, box *mailbox) error {
 		}
 		more = len(changes) == page
 	}
+	s.offerAll(box)
+	return nil
+}
+
+func (s *Sender) offerAll(box *mailbox) {
 	for _, sub := range box.subs {
 		s.offer(sub, s.now())
 	}
-	return nil
 }
 
 // offer queues what is to be sent for a subscription and may be sent now.
@@ -393,7 +405,8 @@ func (s *Sender) finish(ctx context.Context, o outcome) {
 	if !stale {
 		sub.set(o.sub)
 	}
-	if o.taken { // by one that sees what there is to tell when it is done; poll looks whether it did
+	if o.taken { // by one that sees what there is to tell when it is done, unless it ends before
+		s.again.Reset(askAgain)
 		if l.wanted = true; l.lifecycle {
 			l.notBefore = s.now().Add(pollEvery)
 		}

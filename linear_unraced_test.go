@@ -1,0 +1,5 @@
+//go:build !race
+
+package duly_test
+
+const historyLength = 120

@@ -16,7 +16,7 @@ import (
 // rawWriter writes the rows of created tasks straight into a copy of the database,
 // as a server without HTTP, JSON and rules would at best: one connection with
 // Duly's settings, statements prepared once, one commit for all writes that wait.
-// The rows are those of tasks, changes and search, and the version of the mailbox.
+// The rows are those of tasks, changes and the full-text index, and the version of the mailbox.
 type rawWriter struct {
 	conn *sqlite.Conn
 	jobs chan chan error
@@ -108,7 +108,7 @@ func (w *rawWriter) insert() error {
 	if err != nil {
 		return err
 	}
-	err = w.exec(`INSERT INTO search (owner, title, body, steps, links, user_id, list_id, task_id) VALUES (replace(?1, '-', ''), ?2, ?3, '', '', ?1, ?4, ?5)`,
+	err = w.exec(`INSERT INTO words (owner, title, body, steps, links, user_id, list_id, task_id) VALUES (replace(?1, '-', ''), ?2, ?3, '', '', ?1, ?4, ?5)`,
 		w.user, title, body, w.list, id)
 	if err != nil {
 		return err

@@ -57,8 +57,8 @@ func rules() []rule {
 		},
 		{
 			name: "search", holds: "every task is in the index", broken: "%d rows of the index or tasks have no counterpart",
-			query: `SELECT (SELECT COUNT(*) FROM tasks WHERE search_id NOT IN (SELECT rowid FROM search)) +
-				(SELECT COUNT(*) FROM search WHERE rowid NOT IN (SELECT search_id FROM tasks))`,
+			query: `SELECT (SELECT COUNT(*) FROM tasks WHERE search_id NOT IN (SELECT rowid FROM words)) +
+				(SELECT COUNT(*) FROM words WHERE rowid NOT IN (SELECT search_id FROM tasks))`,
 			remedy: restoreRemedy,
 		},
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -154,8 +155,8 @@ func (e *sqliteEngine) view(ctx context.Context, _ bool, fn func(session) error)
 	return e.judge(errors.Join(err, c.exec(`ROLLBACK`)))
 }
 
-// write is the writer: it takes a job and all that wait behind it, runs each
-// in a savepoint of its own, commits once, and only then tells their callers.
+// write is the writer: it takes a job and all that wait behind it, runs them in
+// one transaction, commits once, and only then tells their callers.
 func (e *sqliteEngine) write() {
 	defer close(e.done)
 	batch := make([]*job, 0, maxBatch)
@@ -180,32 +181,64 @@ func (e *sqliteEngine) write() {
 	}
 }
 
-// commit runs the jobs of a batch in one transaction and sets their errors.
+// commit runs the jobs of a batch in one transaction and sets their errors. None
+// has a savepoint at first, at whose end SQLite would write its full-text index out
+// for each; where one is needed, all is undone and done again, with savepoints.
 func commit(c *conn, batch []*job, meter *Meter) {
-	fail := func(err error) {
+	err := c.exec(`BEGIN IMMEDIATE`)
+	if err == nil && !runTogether(c, batch) {
+		if err = c.rollback(); err == nil && len(batch) > 1 {
+			err = c.exec(`BEGIN IMMEDIATE`)
+			if err == nil {
+				err = runApart(c, batch)
+			}
+		} else if err == nil {
+			return // the only job has failed
+		}
+	}
+	start := time.Now()
+	if err == nil {
+		if err = c.exec(`COMMIT`); err != nil {
+			err = fmt.Errorf("committing: %w", err)
+		}
+	}
+	if err != nil { // SQLite itself fails: nothing of the batch is kept
+		err = errors.Join(err, c.rollback())
 		for _, j := range batch {
 			j.err = errors.Join(j.err, err)
 		}
+	} else if meter != nil {
+		meter.Committed(len(batch), time.Since(start))
 	}
-	if err := c.exec(`BEGIN IMMEDIATE`); err != nil {
-		fail(err)
-		return
-	}
+}
+
+// runTogether runs the jobs of a batch and sets their errors, until one fails
+// that may have left something behind, which it returns false for.
+func runTogether(c *conn, batch []*job) bool {
 	for _, j := range batch {
 		if j.err = j.ctx.Err(); j.err != nil {
 			continue // the client has left, and nothing is done yet
 		}
-		if err := runJob(c, j); err != nil { // SQLite itself fails: nothing of the batch is kept
-			fail(errors.Join(err, c.rollback()))
-			return
+		c.wrote = false
+		if j.err = protect(c, j.fn); j.err != nil && (c.wrote || failure(j.err) != sqlite.ResultOK) {
+			return false
 		}
 	}
-	start := time.Now()
-	if err := c.exec(`COMMIT`); err != nil {
-		fail(errors.Join(fmt.Errorf("committing: %w", err), c.rollback()))
-	} else if meter != nil {
-		meter.Committed(len(batch), time.Since(start))
+	return true
+}
+
+// runApart runs the jobs of a batch, each in a savepoint, and sets their errors. It
+// returns an error when SQLite has failed.
+func runApart(c *conn, batch []*job) error {
+	for _, j := range batch {
+		if j.err = j.ctx.Err(); j.err != nil {
+			continue
+		}
+		if err := runJob(c, j); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // runJob runs a job in a savepoint and sets its error. It returns an error when
@@ -228,14 +261,17 @@ func runJob(c *conn, j *job) error {
 }
 
 // conn is one connection. Its statements are prepared once and kept.
-type conn struct{ c *sqlite.Conn }
+type conn struct {
+	c     *sqlite.Conn
+	wrote bool // a statement has run that is no SELECT, since it was set to false
+}
 
 func openConn(path string, flags sqlite.OpenFlags, pragmas string) (*conn, error) {
 	sc, err := sqlite.OpenConn(path, flags)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{sc}
+	c := &conn{c: sc}
 	sc.SetBusyTimeout(busyTimeout)
 	err = sc.CreateFunction("fold", &sqlite.FunctionImpl{ // NULL stays NULL
 		NArgs: 1, Deterministic: true,
@@ -326,6 +362,7 @@ func (c *conn) query(q string, each func(*row) error, args ...value) error {
 	if err != nil {
 		return err
 	}
+	c.wrote = c.wrote || !strings.HasPrefix(q, "SELECT ")
 	for i, a := range args {
 		switch a.kind {
 		case 0:
@@ -373,6 +410,7 @@ func (c *conn) exec(q string, args ...value) error {
 
 // script runs the statements of s, which have no parameters.
 func (c *conn) script(s string) error {
+	c.wrote = true
 	for s = trimSQL(s); s != ""; s = trimSQL(s) {
 		stmt, trailing, err := c.c.PrepareTransient(s)
 		if err != nil {

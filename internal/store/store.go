@@ -206,17 +206,17 @@ const (
 	pruneEvery   = 256
 )
 
-// pruneLog removes old changes and moves the floor of the log up to them.
+// pruneLog removes old changes, up to the first that is not, and moves the floor of
+// the log up to them. It reads no more of the log than that.
 func (tx *Tx) pruneLog() error {
 	old := integer(tx.now.Add(-LogRetention).UnixMicro())
-	floor := int64(0)
-	err := tx.conn.query(`SELECT max(version) FROM changes WHERE user_id = ? AND at < ?`, func(r *row) error {
-		if !r.null() {
-			floor = r.int()
-		}
+	floor, oldest := int64(0), int64(0)
+	err := tx.conn.query(`SELECT c.version, u.log_floor FROM changes c JOIN users u ON u.user_id = c.user_id
+		WHERE c.user_id = ? AND c.at >= ? ORDER BY c.version LIMIT 1`, func(r *row) error {
+		floor, oldest = r.int()-1, r.int()
 		return nil
 	}, text(tx.as.User), old)
-	if err != nil || floor == 0 {
+	if err != nil || floor <= oldest {
 		return err
 	}
 	err = tx.conn.exec(`DELETE FROM changes WHERE user_id = ? AND version <= ?`, text(tx.as.User), integer(floor))

@@ -112,11 +112,22 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 		var following sync.WaitGroup
 		if path != store.Memory { // which nobody else writes to
 			following.Go(func() { verifier.Follow(run) })
+			following.Go(func() { s.checkDatabase(run) })
 		}
 		sender.Run(run)
 		following.Wait()
 	}()
 	return s, nil
+}
+
+// checkDatabase looks for damage in the file of the database and logs it. From then
+// on the server is not ready.
+func (s *Server) checkDatabase(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, checkWhile)
+	defer cancel()
+	if err := s.db.Check(ctx); err != nil {
+		s.log.ErrorContext(ctx, "looking for damage in the database", "err", err)
+	}
 }
 
 // openKeys loads the keys of a data folder, or makes some in memory.

@@ -21,9 +21,13 @@ const (
 	lockSuffix = ".lock"
 )
 
-// quickCheckTime bounds the look for damage when a Server starts that is not beside another: it
-// goes through some hundred megabytes.
-const quickCheckTime = time.Second
+// A Server that is not beside another looks for damage: before it starts for so
+// long, which is enough for some megabytes, and while it serves for so long, which is
+// enough for some gigabytes.
+const (
+	checkBefore = 10 * time.Millisecond
+	checkWhile  = 10 * time.Second
+)
 
 // ErrInUse says that another server uses a data folder.
 var ErrInUse = errors.New("another server uses it")
@@ -42,7 +46,7 @@ func (c *Config) claim(ctx context.Context, dsn string) (release func() error, e
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, quickCheckTime)
+	ctx, cancel := context.WithTimeout(ctx, checkBefore)
 	defer cancel()
 	if err := store.QuickCheck(ctx, dsn); err != nil {
 		return nil, errors.Join(err, release())

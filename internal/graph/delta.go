@@ -85,6 +85,9 @@ func (s *Server) parseToken(r *request, list, text string) (t deltaToken, err er
 type deltaSource struct {
 	kind store.Kind
 	list string // of tasks
+	// begin looks at what the collection belongs to, unless nothing has changed
+	// since the token; nil: to the mailbox.
+	begin func(tx *store.Tx) error
 	// all gives at most limit entities after an id, in the order of their ids.
 	all func(tx *store.Tx, after string, limit int) ([]deltaItem, error)
 	// changed gives the entities whose last change lies after one version, up to
@@ -111,21 +114,14 @@ type deltaItem struct {
 
 // deltaTasks serves GET …/tasks/delta.
 func (s *Server) deltaTasks(r *request) error {
-	var list string
-	gone := false
-	err := s.view(r, func(tx *store.Tx) (err error) {
-		if list, err = r.list(tx); err != nil {
+	list := r.params["list"]
+	if !store.ValidID(list) { // and may be an alias
+		err := s.view(r, func(tx *store.Tx) (err error) { list, err = r.list(tx); return err })
+		if err != nil {
 			return err
 		}
-		_, err = tx.List(list)
-		if errors.Is(err, todo.ErrNotFound) && r.query.token != "" {
-			gone, err = true, nil // its tasks went with it (semantics 8.5)
-		}
-		return err
-	})
-	if err != nil {
-		return err
 	}
+	gone := false
 	items := func(tx *store.Tx, tasks []todo.Task, err error) ([]deltaItem, error) {
 		out := make([]deltaItem, len(tasks))
 		for i := range tasks {
@@ -144,6 +140,13 @@ func (s *Server) deltaTasks(r *request) error {
 	}
 	return s.delta(r, store.TaskSchema(), deltaSource{
 		kind: store.TaskChange, list: list,
+		begin: func(tx *store.Tx) error {
+			_, err := tx.List(list)
+			if gone = errors.Is(err, todo.ErrNotFound) && r.query.token != ""; gone {
+				return nil // its tasks went with it (semantics 8.5)
+			}
+			return err
+		},
 		all: func(tx *store.Tx, after string, limit int) ([]deltaItem, error) {
 			if gone {
 				return nil, nil
@@ -260,20 +263,30 @@ func (s *Server) deltaPage(r *request, schema *odata.Schema, source deltaSource,
 	}
 	var items []deltaItem
 	var next deltaToken
-	done := false
-	err = s.view(r, func(tx *store.Tx) error {
+	done, unchanged := false, false
+	err = s.glance(r, func(tx *store.Tx) error {
+		t := t
 		floor, version, err := tx.Log()
 		if err != nil {
 			return err
+		}
+		if r.query.top >= 0 || r.prefer.maxPageSize > 0 {
+			t.Page = max(r.page(), 1)
+		}
+		if unchanged = r.query.token != "" && !t.Full && t.After == version; unchanged {
+			items, next, done = nil, t, true
+			return nil
+		}
+		if source.begin != nil {
+			if err := source.begin(tx); err != nil {
+				return err
+			}
 		}
 		switch {
 		case r.query.token == "":
 			t.After = version
 		case t.After < floor || t.After > version:
 			return errSyncState(todo.TokenOutlived)
-		}
-		if r.query.top >= 0 || r.prefer.maxPageSize > 0 {
-			t.Page = max(r.page(), 1)
 		}
 		switch {
 		case r.query.latest:
@@ -300,7 +313,11 @@ func (s *Server) deltaPage(r *request, schema *odata.Schema, source deltaSource,
 	e := r.encoder()
 	e.b = append(e.b, '{')
 	e.context("", fragment, selected(r.opts.sel))
-	e.str(link, r.base+"/"+r.version+r.path+"?"+name+s.sign(next))
+	token := r.query.token
+	if !unchanged || next.Page != t.Page {
+		token = s.sign(next)
+	}
+	e.str(link, r.base+"/"+r.version+r.path+"?"+name+token)
 	e.name("value")
 	e.b = append(e.b, '[')
 	for _, item := range items {
@@ -317,6 +334,7 @@ func (s *Server) deltaPage(r *request, schema *odata.Schema, source deltaSource,
 		e.prune(start)
 	}
 	e.b = append(e.b, "]}"...)
+	r.out = e.b
 	r.answer(200, e.b)
 	return nil
 }

@@ -233,7 +233,7 @@ func (s *Server) getTask(r *request) error {
 	}
 	var t todo.Task
 	var parents map[string]todo.TaskList
-	err = s.view(r, func(tx *store.Tx) (err error) {
+	err = s.glance(r, func(tx *store.Tx) (err error) {
 		if t, err = r.task(tx); err != nil {
 			return err
 		}

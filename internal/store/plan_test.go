@@ -89,7 +89,7 @@ func planOf(t *testing.T, db *DB, explain string, column int, filterText, orderT
 		where, _ := compileFilter(tx.dialect(), filter)
 		order := newTaskOrder(tx.dialect(), orderBy)
 		from, args := tx.from(TaskQuery{List: "l", Filter: filter})
-		sql := explain + `SELECT ` + taskColumnsOf("t") + ` FROM ` + from + ` AND ` + where.sql
+		sql := explain + `SELECT ` + columnsOfT() + ` FROM ` + from + ` AND ` + where.sql
 		args = append(args, where.args...)
 		if after != nil {
 			place := order.after(after)

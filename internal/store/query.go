@@ -185,14 +185,14 @@ func wantsOpen(e odata.Expr) bool {
 
 func (tx *Tx) queryRows(q TaskQuery, where clause, order taskOrder, after *Cursor, limit, skip int) ([]taskRow, error) {
 	from, args := tx.from(q)
-	sql := `SELECT ` + taskColumnsOf("t") + ` FROM ` + from + ` AND ` + where.sql
+	sql := `SELECT ` + columnsOfT() + ` FROM ` + from + ` AND ` + where.sql
 	args = append(args, where.args...)
 	if after != nil {
 		c := order.after(after)
 		sql += " AND (" + c.sql + ")"
 		args = append(args, c.args...)
 	}
-	return tx.taskRows(sql+` ORDER BY `+order.sql()+` LIMIT ?+0 OFFSET ?+0`, append(args, integer(int64(limit)), integer(int64(skip)))...)
+	return tx.taskRows(limit, sql+` ORDER BY `+order.sql()+` LIMIT ?+0 OFFSET ?+0`, append(args, integer(int64(limit)), integer(int64(skip)))...)
 }
 
 // loadChildren reads the steps and linked resources of rows: of neighbours in

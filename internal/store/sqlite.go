@@ -32,7 +32,10 @@ type sqliteEngine struct {
 	path    string
 	writer  *conn // the goroutine of write uses it, and close after that
 	jobs    chan *job
-	readers chan *conn // nil entries are connections not opened yet; nil for memory
+	readers chan struct{} // one for each that may read at once; nil for memory
+
+	idleMu sync.Mutex
+	idle   []*conn // readers that wait; the one that was used last is the next, whose pages are at hand
 
 	mu     sync.RWMutex // read-held while sending on jobs, so that close cannot close it meanwhile
 	closed bool
@@ -66,10 +69,7 @@ func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
 	}
 	e := &sqliteEngine{path: path, writer: w, jobs: make(chan *job, maxBatch), stop: make(chan struct{}), done: make(chan struct{})}
 	if path != Memory {
-		e.readers = make(chan *conn, 4*runtime.GOMAXPROCS(0))
-		for range cap(e.readers) {
-			e.readers <- nil
-		}
+		e.readers = make(chan struct{}, 4*runtime.GOMAXPROCS(0))
 	}
 	go e.write()
 	return e, nil
@@ -91,9 +91,10 @@ func (e *sqliteEngine) close() error {
 	<-e.done
 	var errs []error
 	for range cap(e.readers) {
-		if c := <-e.readers; c != nil {
-			errs = append(errs, c.close())
-		}
+		e.readers <- struct{}{} // those that read give it back
+	}
+	for _, c := range e.idle {
+		errs = append(errs, c.close())
 	}
 	return errors.Join(append(errs, e.writer.close())...)
 }
@@ -129,30 +130,56 @@ func (e *sqliteEngine) update(ctx context.Context, _ As, fn func(session) error)
 
 func (e *sqliteEngine) dialect() *dialect { return sqliteDialect() }
 
-func (e *sqliteEngine) view(ctx context.Context, _ bool, fn func(session) error) error {
+func (e *sqliteEngine) view(ctx context.Context, lone bool, fn func(session) error) error {
 	if e.readers == nil {
 		return e.submit(ctx, fn)
 	}
-	var c *conn
 	select {
-	case c = <-e.readers:
+	case <-e.stop:
+		return ErrClosed
+	default:
+	}
+	select {
+	case e.readers <- struct{}{}:
 	case <-e.stop:
 		return ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { e.readers <- c }()
-	if c == nil {
-		var err error
-		if c, err = openConn(e.path, sqlite.OpenReadOnly, readerPragma); err != nil {
-			return e.judge(err)
-		}
+	defer func() { <-e.readers }()
+	c, err := e.reader()
+	if err != nil {
+		return e.judge(err)
+	}
+	defer e.rest(c)
+	if lone {
+		return e.judge(protect(c, fn))
 	}
 	if err := c.exec(`BEGIN`); err != nil {
 		return e.judge(err)
 	}
-	err := protect(c, fn)
+	err = protect(c, fn)
 	return e.judge(errors.Join(err, c.exec(`ROLLBACK`)))
+}
+
+// reader is a connection to read on, which is given back with rest.
+func (e *sqliteEngine) reader() (*conn, error) {
+	var c *conn
+	e.idleMu.Lock()
+	if n := len(e.idle); n > 0 {
+		c, e.idle = e.idle[n-1], e.idle[:n-1]
+	}
+	e.idleMu.Unlock()
+	if c != nil {
+		return c, nil
+	}
+	return openConn(e.path, sqlite.OpenReadOnly, readerPragma)
+}
+
+func (e *sqliteEngine) rest(c *conn) {
+	e.idleMu.Lock()
+	defer e.idleMu.Unlock()
+	e.idle = append(e.idle, c)
 }
 
 // write is the writer: it takes a job and all that wait behind it, runs them in
@@ -324,12 +351,44 @@ func micros(t time.Time) value {
 
 // row reads the columns of a result from left to right.
 type row struct {
-	stmt columns
-	next int
+	stmt  columns
+	next  int
+	texts *arena // nil: each text has memory of its own
 }
 
-func (r *row) int() int64   { r.next++; return r.stmt.ColumnInt64(r.next - 1) }
-func (r *row) text() string { r.next++; return r.stmt.ColumnText(r.next - 1) }
+func (r *row) int() int64 { r.next++; return r.stmt.ColumnInt64(r.next - 1) }
+
+func (r *row) text() string {
+	r.next++
+	if r.texts != nil {
+		return r.texts.text(r.stmt, r.next-1)
+	}
+	return r.stmt.ColumnText(r.next - 1)
+}
+
+// An arena is memory that the texts of many rows share.
+type arena struct {
+	b    strings.Builder
+	room []byte
+}
+
+const (
+	arenaFrom = 8 // rows that a result has before its texts share memory
+	arenaSize = 16 << 10
+)
+
+// text reads a column.
+func (a *arena) text(stmt columns, i int) string {
+	n := stmt.ColumnLen(i)
+	if a.b.Cap()-a.b.Len() < n {
+		a.b = strings.Builder{} // what was cut from the old one stays
+		a.b.Grow(max(arenaSize, n))
+	}
+	a.room = slices.Grow(a.room[:0], n)[:n]
+	start := a.b.Len()
+	a.b.Write(a.room[:stmt.ColumnBytes(i, a.room)])
+	return a.b.String()[start:]
+}
 
 // bytes reads a column into the room of b.
 func (r *row) bytes(b []byte) []byte {
@@ -376,13 +435,23 @@ func (c *conn) query(q string, each func(*row) error, args ...value) error {
 		}
 	}
 	r := row{stmt: stmt}
-	for {
+	running := true
+	defer func() {
+		if running { // each has panicked: the statement must not hold its snapshot
+			_ = stmt.Reset()
+		}
+	}()
+	for n := 1; ; n++ {
 		more, err := stmt.Step()
 		if err != nil || !more {
+			running = false
 			return err // Step resets the statement in both cases
 		}
-		r.next = 0
+		if r.next = 0; n == arenaFrom {
+			r.texts = new(arena)
+		}
 		if err := each(&r); err != nil {
+			running = false
 			return errors.Join(err, stmt.Reset())
 		}
 	}

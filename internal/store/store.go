@@ -92,6 +92,43 @@ func (db *DB) View(ctx context.Context, user string, fn func(*Tx) error) error {
 	return db.view(ctx, user, false, fn)
 }
 
+// Glance is View for an fn that makes one statement alone as a rule, which needs
+// no snapshot. Where it makes more, it is run again on one.
+func (db *DB) Glance(ctx context.Context, user string, fn func(*Tx) error) error {
+	var g *glance
+	err := db.lookup(ctx, user, func(tx *Tx) error {
+		g = &glance{session: tx.conn}
+		tx.conn = g
+		return fn(tx)
+	})
+	if g != nil && g.made > 1 {
+		return db.View(ctx, user, fn)
+	}
+	return err
+}
+
+// glance is a session of one statement.
+type glance struct {
+	session
+	made int // statements; the second is not made
+}
+
+var errNotAlone = errors.New("a second statement needs a snapshot")
+
+func (g *glance) query(q string, each func(*row) error, args ...value) error {
+	if g.made++; g.made > 1 {
+		return errNotAlone
+	}
+	return g.session.query(q, each, args...)
+}
+
+func (g *glance) queryAll(statements []statement) error {
+	if g.made += len(statements); g.made > 1 {
+		return errNotAlone
+	}
+	return g.session.queryAll(statements)
+}
+
 // lookup is a View of one statement.
 func (db *DB) lookup(ctx context.Context, user string, fn func(*Tx) error) error {
 	return db.view(ctx, user, true, fn)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/duly-todo/duly/internal/todo"
@@ -20,12 +21,13 @@ type taskRow struct {
 	steps, links int64
 }
 
-func scanTask(r *row) (t taskRow, err error) {
+// scanTask reads a row into t, which is zero.
+func scanTask(r *row, t *taskRow) (err error) {
 	t.ListID, t.ID, t.Version, t.Born, t.Title = r.text(), r.text(), r.int(), r.int(), r.text()
 	t.Status, t.Importance = todo.Status(r.int()), todo.Importance(r.int())
 	t.Body = todo.Body{Content: r.text(), Type: todo.BodyType(r.int())}
 	if !r.null() {
-		err = json.Unmarshal([]byte(r.text()), &t.Categories)
+		t.Categories, err = scanStrings(r.text())
 	}
 	t.Created, t.Modified = time.UnixMicro(r.int()).UTC(), time.UnixMicro(r.int()).UTC()
 	t.Due, t.Start = scanDateTime(r), scanDateTime(r)
@@ -42,7 +44,20 @@ func scanTask(r *row) (t taskRow, err error) {
 	if err != nil {
 		err = fmt.Errorf("the row of task %s is damaged: %w", t.ID, err)
 	}
-	return t, err
+	return err
+}
+
+// scanStrings reads a JSON array of strings. Most need no more than to be cut.
+func scanStrings(text string) (out []string, err error) {
+	inner, ok := strings.CutPrefix(text, `["`)
+	if ok {
+		inner, ok = strings.CutSuffix(inner, `"]`)
+	}
+	if !ok || strings.Contains(inner, `\`) {
+		err = json.Unmarshal([]byte(text), &out)
+		return out, err
+	}
+	return strings.Split(inner, `","`), nil
 }
 
 // scanDateTime reads a time and the zone beside it.
@@ -62,7 +77,7 @@ func scanDateTime(r *row) (d todo.DateTime) {
 func (tx *Tx) Task(list, id string) (todo.Task, error) {
 	var t taskRow
 	err := tx.conn.query(`SELECT `+taskColumns+` FROM tasks WHERE user_id = ? AND list_id = ? AND task_id = ?`,
-		func(r *row) (err error) { t, err = scanTask(r); return err }, text(tx.as.User), text(list), text(id))
+		func(r *row) error { t = taskRow{}; return scanTask(r, &t) }, text(tx.as.User), text(list), text(id))
 	if err == nil && t.ID == "" {
 		err = tx.explainMissing(list, id)
 	}
@@ -93,7 +108,7 @@ func (tx *Tx) explainMissing(list, id string) error {
 // TasksAfter returns at most limit tasks of a list whose ids come after an id,
 // in the order of their ids.
 func (tx *Tx) TasksAfter(list, after string, limit int) ([]todo.Task, error) {
-	rows, err := tx.taskRows(`SELECT `+taskColumns+` FROM tasks WHERE user_id = ? AND list_id = ? AND task_id > ? ORDER BY task_id LIMIT ?+0`,
+	rows, err := tx.taskRows(limit, `SELECT `+taskColumns+` FROM tasks WHERE user_id = ? AND list_id = ? AND task_id > ? ORDER BY task_id LIMIT ?+0`,
 		text(tx.as.User), text(list), text(after), integer(int64(limit)))
 	if err != nil {
 		return nil, err
@@ -107,7 +122,7 @@ func (tx *Tx) TasksAfter(list, after string, limit int) ([]todo.Task, error) {
 // ChangedTasks returns the tasks of a list whose last change has a version after
 // one and up to another, in no order.
 func (tx *Tx) ChangedTasks(list string, after, upTo int64) ([]todo.Task, error) {
-	rows, err := tx.taskRows(`SELECT `+taskColumnsOf("t")+` FROM changes c JOIN tasks t
+	rows, err := tx.taskRows(0, `SELECT `+columnsOfT()+` FROM changes c JOIN tasks t
 		ON t.user_id = c.user_id AND t.list_id = c.list_id AND t.task_id = c.item_id AND t.version = c.version
 		WHERE c.user_id = ? AND c.version > ? AND c.version <= ? AND c.kind = ? AND c.list_id = ?`,
 		text(tx.as.User), integer(after), integer(upTo), integer(int64(TaskChange)), text(list))
@@ -117,17 +132,17 @@ func (tx *Tx) ChangedTasks(list string, after, upTo int64) ([]todo.Task, error) 
 	return tx.eachWithChildren(rows)
 }
 
-// taskColumnsOf is taskColumns of a table's alias.
-func taskColumnsOf(alias string) string {
-	return alias + "." + strings.ReplaceAll(strings.Join(strings.Fields(taskColumns), " "), ", ", ", "+alias+".")
-}
+// columnsOfT is taskColumns of the alias t.
+var columnsOfT = sync.OnceValue(func() string {
+	return "t." + strings.ReplaceAll(strings.Join(strings.Fields(taskColumns), " "), ", ", ", t.")
+})
 
-func (tx *Tx) taskRows(q string, args ...value) ([]taskRow, error) {
-	var rows []taskRow
+// taskRows reads rows, of which there are expected to be no more than most.
+func (tx *Tx) taskRows(most int, q string, args ...value) ([]taskRow, error) {
+	rows := make([]taskRow, 0, min(most, 128))
 	err := tx.conn.query(q, func(r *row) error {
-		t, err := scanTask(r)
-		rows = append(rows, t)
-		return err
+		rows = append(rows, taskRow{})
+		return scanTask(r, &rows[len(rows)-1])
 	}, args...)
 	return rows, err
 }

@@ -56,11 +56,10 @@ most; the second one stops at once.`
 // the garbage collector alone: it lets a small heap grow by so much before it is
 // looked through, instead of by its own size hundreds of times a second, and makes no
 // difference to a large one.
-const ballast = 24 << 20
+const ballast = 16 << 20
 
 // Run serves until a signal comes.
 func (s *serveCommand) Run(ctx context.Context, c *console) error {
-	defer runtime.KeepAlive(make([]byte, ballast))
 	if s.Dev && !s.Listen.loopback() {
 		return usageErrorf("--dev is for loopback addresses only, because it shows a token: leave it out, or use --listen 127.0.0.1:8080")
 	}
@@ -110,6 +109,7 @@ func (s *serveCommand) serve(ctx context.Context, server *duly.Server, l net.Lis
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
+	defer runtime.KeepAlive(make([]byte, ballast)) // which also has what the start has left behind cleared away
 	return server.Serve(ctx, l)
 }
 

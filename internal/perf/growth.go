@@ -25,7 +25,7 @@ func (p plan) runGrowth(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			loads[m] = []load{m.get(opGet, m.any), m.page(opPage, "?$top=100"), m.page(opFiltered, openTasks), none, ten, m.create(p.clients)(opCreate), m.patch(opPatch)}
+			loads[m] = []load{m.get(opGet, m.any), m.page(opPage, "?$top=100"), m.page(opFiltered, openTasks), none, ten, m.create(p.clients)(opCreate), m.patch(opPatch, `{"status": "completed", "importance": "%[2]s"}`)}
 		}
 		for i, name := range names {
 			for m, suffix := range map[*mailbox]string{small: "", large: inLarge} {

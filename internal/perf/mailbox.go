@@ -157,9 +157,11 @@ func (m *mailbox) create(clients int) func(name string) load {
 	}
 }
 
-func (m *mailbox) patch(name string) load {
+// patch is a load of writes to tasks; the body is of a number and an importance.
+func (m *mailbox) patch(name, body string) load {
 	return load{name, m.server, m.plan.clients, func(c *client) error {
-		body := fmt.Sprintf(`{"title": "Call number %d about the offer", "importance": "low"}`, m.made.Add(1))
+		n := m.made.Add(1)
+		body := fmt.Sprintf(body, n, []string{"low", "normal", "high"}[n%3])
 		_, err := expect(http.StatusOK)(c.call("PATCH", m.any(c), m.token, body))
 		return err
 	}}

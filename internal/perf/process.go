@@ -102,9 +102,10 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(err, err2)
 }
 
-// memory is what the process holds, in megabytes: all, and without the pages of files.
-func (p *process) memory() (rss, anonymous float64, err error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+// memory is what the process holds, in megabytes. Every connection to the database
+// maps its file, and rss counts a page of it for each; once counts it once.
+func (p *process) memory() (rss, once float64, err error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -112,13 +113,13 @@ func (p *process) memory() (rss, anonymous float64, err error) {
 		name, value, _ := strings.Cut(line, ":")
 		kb, _ := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")))
 		switch name {
-		case "VmRSS":
+		case "Rss":
 			rss = float64(kb) / 1000
-		case "RssAnon":
-			anonymous = float64(kb) / 1000
+		case "Pss":
+			once = float64(kb) / 1000
 		}
 	}
-	return rss, anonymous, nil
+	return rss, once, nil
 }
 
 // output runs a command of the binary and returns what it prints.

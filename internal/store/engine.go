@@ -72,14 +72,6 @@ var ErrUnavailable = errors.New("the database is not available")
 // committed, and that it cannot be told whether it was.
 var ErrUncertain = errors.New("it is not known whether the write was committed")
 
-// takeVersion counts the mailbox's writes. The row is locked from here on.
-func takeVersion(s session, user string) (int64, error) {
-	version := int64(-1)
-	err := s.query(`UPDATE users SET version = version + 1 WHERE user_id = ? RETURNING version`,
-		func(r *row) error { version = r.int(); return nil }, text(user))
-	return version, err
-}
-
 // protect runs fn and turns a panic into an error, so that one bad request
 // takes nothing else with it.
 func protect(s session, fn func(session) error) (err error) {

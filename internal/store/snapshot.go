@@ -109,7 +109,7 @@ func (db *DB) Check(ctx context.Context) error {
 
 // QuickCheck looks for damage in a database until ctx ends, which is no error.
 func QuickCheck(ctx context.Context, path string) (err error) {
-	c, err := openConn(path, sqlite.OpenReadOnly, readerPragma)
+	c, err := openConn(path, sqlite.OpenReadOnly, `PRAGMA query_only = ON`) // no part of the file in memory, of which all is read once
 	if err != nil {
 		return judged(err)
 	}

@@ -69,7 +69,7 @@ func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
 	}
 	e := &sqliteEngine{path: path, writer: w, jobs: make(chan *job, maxBatch), stop: make(chan struct{}), done: make(chan struct{})}
 	if path != Memory {
-		e.readers = make(chan struct{}, 4*runtime.GOMAXPROCS(0))
+		e.readers = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	}
 	go e.write()
 	return e, nil
@@ -468,7 +468,16 @@ func (c *conn) queryAll(statements []statement) error {
 
 func (c *conn) lockCommon() error { return nil } // there is one writer
 
-func (c *conn) nextVersion(as As, _ time.Time) (int64, error) { return takeVersion(c, as.User) }
+// nextVersion does without RETURNING, for which SQLite begins a savepoint and writes
+// its full-text index out.
+func (c *conn) nextVersion(as As, _ time.Time) (int64, error) {
+	version := int64(-1)
+	err := c.exec(`UPDATE users SET version = version + 1 WHERE user_id = ?`, text(as.User))
+	if err == nil {
+		err = c.query(`SELECT version FROM users WHERE user_id = ?`, func(r *row) error { version = r.int(); return nil }, text(as.User))
+	}
+	return version, err
+}
 
 // lastRow is the number of the row that was inserted last.
 func (c *conn) lastRow() int64 { return c.c.LastInsertRowID() }

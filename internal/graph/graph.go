@@ -98,10 +98,10 @@ type request struct {
 	outer *request // the batch that the request is a part of; nil: none
 
 	header http.Header
-	values [8]string // of headers that have one
-	set    int       // how many of values
-	out    []byte    // a buffer for the body
-	status int       // of the answer; 0 while there is none
+	values [10]string // of headers that have one
+	set    int        // how many of values
+	out    []byte     // a buffer for the body
+	status int        // of the answer; 0 while there is none
 
 	context struct{ list, tasks string } // the last list that tasksContext was asked for, and its answer
 }

@@ -23,3 +23,9 @@ func LimitPages(ctx context.Context, db *DB, n int) error {
 		return s.(*conn).script(fmt.Sprintf("PRAGMA max_page_count = %d", n))
 	})
 }
+
+// Waiting is how many writes wait for the writer.
+func Waiting(db *DB) int { return len(db.engine.(*sqliteEngine).jobs) }
+
+// ScanStrings is scanStrings.
+func ScanStrings(text string) ([]string, error) { return scanStrings(text) }

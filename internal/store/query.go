@@ -29,14 +29,15 @@ type Cursor struct {
 // chunk is how many rows are read at a time where odata.Eval picks among them.
 const chunk = 500
 
-// QueryTasks returns the tasks that q asks for, with their children. The error is
-// todo.ErrNotFound where the list is gone.
+// QueryTasks returns the tasks that q asks for, with their children. A thousand of
+// the longest bodies are a gigabyte: the page ends early where [EndsEarly] says so. The
+// error is todo.ErrNotFound where the list is gone.
 func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
 	where, rest := compileFilter(tx.dialect(), q.Filter)
 	order := newTaskOrder(tx.dialect(), q.OrderBy)
 	order.ranked = q.Search != nil && len(q.OrderBy) == 0
 	if rest == nil {
-		rows, err := tx.queryRows(q, where, order, q.After, q.Limit, q.Skip)
+		rows, _, err := tx.queryRows(q, where, order, q.After, q.Limit, q.Skip)
 		if err == nil && len(rows) == 0 {
 			err = tx.checkList(q.List)
 		}
@@ -46,9 +47,9 @@ func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
 		return tx.loadChildren(q, order, rows)
 	}
 	var out []todo.Task
-	after, skip := q.After, q.Skip
+	after, skip, bytes := q.After, q.Skip, 0
 	for seen := 0; ; {
-		rows, err := tx.queryRows(q, where, order, after, chunk, seen)
+		rows, early, err := tx.queryRows(q, where, order, after, chunk, seen)
 		if err == nil && len(rows) == 0 {
 			err = tx.checkList(q.List)
 		}
@@ -72,15 +73,16 @@ func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
 				skip--
 				continue
 			}
-			if out = append(out, tasks[i]); len(out) == q.Limit {
+			bytes += len(tasks[i].Body.Content)
+			if out = append(out, tasks[i]); len(out) == q.Limit || bytes > maxPageBytes {
 				return out, nil
 			}
 		}
-		if len(rows) < chunk {
+		if len(rows) < chunk && !early {
 			return out, nil
 		}
 		if order.ranked {
-			seen += chunk
+			seen += len(rows)
 		} else {
 			after = order.cursor(&tasks[len(tasks)-1])
 		}
@@ -126,10 +128,10 @@ func (tx *Tx) CountTasks(q TaskQuery) (n int, err error) {
 		q.OrderBy, q.After, q.Skip, q.Limit = []odata.Order{{Path: "createdDateTime"}}, nil, 0, chunk
 		for {
 			tasks, err := tx.QueryTasks(q)
-			if n += len(tasks); err != nil || len(tasks) < chunk {
+			if n += len(tasks); err != nil || len(tasks) < chunk && !EndsEarly(tasks) {
 				return n, err
 			}
-			q.After = CursorOf(&tasks[chunk-1], q.OrderBy)
+			q.After = CursorOf(&tasks[len(tasks)-1], q.OrderBy)
 		}
 	}
 	from, args := tx.from(q)
@@ -183,7 +185,7 @@ func wantsOpen(e odata.Expr) bool {
 	return isProp && isLiteral && p.Var == "" && p.Path == "status" && l.Value.Type == odata.Enum && l.Value.Int == int64(todo.Completed)
 }
 
-func (tx *Tx) queryRows(q TaskQuery, where clause, order taskOrder, after *Cursor, limit, skip int) ([]taskRow, error) {
+func (tx *Tx) queryRows(q TaskQuery, where clause, order taskOrder, after *Cursor, limit, skip int) ([]taskRow, bool, error) {
 	from, args := tx.from(q)
 	sql := `SELECT ` + columnsOfT() + ` FROM ` + from + ` AND ` + where.sql
 	args = append(args, where.args...)
@@ -192,7 +194,7 @@ func (tx *Tx) queryRows(q TaskQuery, where clause, order taskOrder, after *Curso
 		sql += " AND (" + c.sql + ")"
 		args = append(args, c.args...)
 	}
-	return tx.taskRows(limit, sql+` ORDER BY `+order.sql()+` LIMIT ?+0 OFFSET ?+0`, append(args, integer(int64(limit)), integer(int64(skip)))...)
+	return tx.pageRows(limit, sql+` ORDER BY `+order.sql()+` LIMIT ?+0 OFFSET ?+0`, append(args, integer(int64(limit)), integer(int64(skip)))...)
 }
 
 // loadChildren reads the steps and linked resources of rows: of neighbours in

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -145,6 +146,40 @@ func (tx *Tx) taskRows(most int, q string, args ...value) ([]taskRow, error) {
 		return scanTask(r, &rows[len(rows)-1])
 	}, args...)
 	return rows, err
+}
+
+// maxPageBytes are the bytes of bodies after which a page of a query ends.
+const maxPageBytes = 32 << 20
+
+// EndsEarly says whether a page of [Tx.QueryTasks] has ended for its length in
+// bytes, so that there may be more.
+func EndsEarly(tasks []todo.Task) bool {
+	bytes := 0
+	for i := range tasks {
+		bytes += len(tasks[i].Body.Content)
+	}
+	return bytes > maxPageBytes
+}
+
+var errEnough = errors.New("the page is long enough")
+
+// pageRows is taskRows up to maxPageBytes, and says whether it has stopped there.
+func (tx *Tx) pageRows(most int, q string, args ...value) (rows []taskRow, early bool, err error) {
+	rows = make([]taskRow, 0, min(most, 128))
+	bytes := 0
+	err = tx.conn.query(q, func(r *row) error {
+		if bytes > maxPageBytes {
+			return errEnough
+		}
+		rows = append(rows, taskRow{})
+		err := scanTask(r, &rows[len(rows)-1])
+		bytes += len(rows[len(rows)-1].Body.Content)
+		return err
+	}, args...)
+	if early = errors.Is(err, errEnough); early {
+		err = nil
+	}
+	return rows, early, err
 }
 
 // withChildren reads the steps and linked resources of rows, which are

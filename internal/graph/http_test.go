@@ -430,7 +430,7 @@ func TestLongPages(t *testing.T) {
 		wantStatus(t, m.post(body), 201)
 	}
 	for name, query := range map[string]string{
-		"found": "?$top=1000&$search=long",
+		"found":    "?$top=1000&$search=long",
 		"filtered": "?$top=1000&$filter=length(title)%20eq%204&$count=true",
 	} {
 		t.Run(name, func(t *testing.T) {

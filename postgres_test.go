@@ -149,7 +149,7 @@ func TestRoundTrips(t *testing.T) {
 		{"a filtered page", "GET", list + "?$filter=contains(title,'task')", "", 200, 2},
 		{"a search", "GET", list + `?$search="task"`, "", 200, 2},
 		{"the lists", "GET", "/v1.0/me/todo/lists", "", 200, 1},
-		{"delta without changes", "GET", pathOf(delta.Delta), "", 200, 3},
+		{"delta without changes", "GET", pathOf(delta.Delta), "", 200, 1},
 		{"a new task", "POST", list, `{"title": "new"}`, 201, 2},
 		{"a new task with steps", "POST", list, `{"title": "new", "checklistItems": [{"displayName": "a"}, {"displayName": "b"}]}`, 201, 2},
 		{"a change", "PATCH", plain, `{"title": "%d"}`, 200, 2},

@@ -84,7 +84,7 @@ type taskPage struct {
 // where it is empty, of all lists.
 func (s *Server) queryTasks(r *request, tx *store.Tx, o options, list string) (p taskPage, err error) {
 	size := r.page()
-	q := store.TaskQuery{List: list, Filter: o.filter, Search: o.search, OrderBy: o.orderBy, Skip: r.query.skip, Limit: size + 1}
+	q := store.TaskQuery{List: list, Filter: o.filter, Search: o.search, OrderBy: o.orderBy, Skip: r.query.skip, Limit: size + 1, Bounded: true}
 	ranked := o.search != nil && len(o.orderBy) == 0 // has no place to keep, only a number
 	if r.query.token != "" && !ranked {
 		if q.After, err = s.parseCursor(r.query.token); err != nil {

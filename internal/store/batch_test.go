@@ -75,7 +75,7 @@ func TestFailedWriteInABatch(t *testing.T) {
 // A glance that makes more than one statement is made again on a snapshot.
 func TestGlance(t *testing.T) {
 	t.Parallel()
-	eachDatabase(t, func(t *testing.T, db *store.DB) {
+	eachSQLite(t, func(t *testing.T, db *store.DB) {
 		as, list := addUser(t, db, "adele")
 		var bare, full todo.Task
 		update(t, db, as, func(tx *store.Tx) error {

@@ -28,7 +28,8 @@ type rule struct {
 
 const restoreRemedy = `stop the server and restore the last good backup with "duly restore"`
 
-func rules() []rule {
+// rules are those of a database whose full-text index is the table words.
+func rules(words string) []rule {
 	return []rule{
 		{
 			name: "versions", holds: "every mailbox has the version of its last change", broken: "%d mailboxes do not have the version of their last change",
@@ -57,8 +58,8 @@ func rules() []rule {
 		},
 		{
 			name: "search", holds: "every task is in the index", broken: "%d rows of the index or tasks have no counterpart",
-			query: `SELECT (SELECT COUNT(*) FROM tasks WHERE search_id NOT IN (SELECT rowid FROM words)) +
-				(SELECT COUNT(*) FROM words WHERE rowid NOT IN (SELECT search_id FROM tasks))`,
+			query: `SELECT (SELECT COUNT(*) FROM tasks WHERE search_id NOT IN (SELECT rowid FROM ` + words + `)) +
+				(SELECT COUNT(*) FROM ` + words + ` WHERE rowid NOT IN (SELECT search_id FROM tasks))`,
 			remedy: restoreRemedy,
 		},
 	}
@@ -120,7 +121,11 @@ func inspectAll(ctx context.Context, c *conn, now time.Time) []Finding {
 		return []Finding{f} // what follows could not be trusted
 	}
 	findings := []Finding{f, inspectKeys(c), inspectClock(c, now)}
-	for _, r := range rules() {
+	words := "search" // before migration 12
+	if err := c.query(`SELECT name FROM sqlite_schema WHERE name = 'words'`, func(r *row) error { words = r.text(); return nil }); err != nil {
+		return append(findings, unreadable(err))
+	}
+	for _, r := range rules(words) {
 		findings = append(findings, r.inspect(c))
 	}
 	return findings

@@ -93,8 +93,12 @@ func (db *DB) View(ctx context.Context, user string, fn func(*Tx) error) error {
 }
 
 // Glance is View for an fn that makes one statement alone as a rule, which needs
-// no snapshot. Where it makes more, it is run again on one.
+// no snapshot. Where it makes more, it is run again on one. On PostgreSQL a snapshot
+// travels with its first statement, and costs nothing.
 func (db *DB) Glance(ctx context.Context, user string, fn func(*Tx) error) error {
+	if _, ok := db.engine.(*sqliteEngine); !ok {
+		return db.View(ctx, user, fn)
+	}
 	var g *glance
 	err := db.lookup(ctx, user, func(tx *Tx) error {
 		g = &glance{session: tx.conn}

@@ -140,19 +140,15 @@ var columnsOfT = sync.OnceValue(func() string {
 
 // taskRows reads rows, of which there are expected to be no more than most.
 func (tx *Tx) taskRows(most int, q string, args ...value) ([]taskRow, error) {
-	rows := make([]taskRow, 0, min(most, 128))
-	err := tx.conn.query(q, func(r *row) error {
-		rows = append(rows, taskRow{})
-		return scanTask(r, &rows[len(rows)-1])
-	}, args...)
+	rows, _, err := tx.pageRows(most, false, q, args...)
 	return rows, err
 }
 
 // maxPageBytes are the bytes of bodies after which a page of a query ends.
 const maxPageBytes = 32 << 20
 
-// EndsEarly says whether a page of [Tx.QueryTasks] has ended for its length in
-// bytes, so that there may be more.
+// EndsEarly says whether a bounded page of [Tx.QueryTasks] has ended for its length
+// in bytes, so that there may be more.
 func EndsEarly(tasks []todo.Task) bool {
 	bytes := 0
 	for i := range tasks {
@@ -163,12 +159,13 @@ func EndsEarly(tasks []todo.Task) bool {
 
 var errEnough = errors.New("the page is long enough")
 
-// pageRows is taskRows up to maxPageBytes, and says whether it has stopped there.
-func (tx *Tx) pageRows(most int, q string, args ...value) (rows []taskRow, early bool, err error) {
+// pageRows is taskRows, where bounded up to maxPageBytes, and says whether it has
+// stopped there.
+func (tx *Tx) pageRows(most int, bounded bool, q string, args ...value) (rows []taskRow, early bool, err error) {
 	rows = make([]taskRow, 0, min(most, 128))
 	bytes := 0
 	err = tx.conn.query(q, func(r *row) error {
-		if bytes > maxPageBytes {
+		if bounded && bytes > maxPageBytes {
 			return errEnough
 		}
 		rows = append(rows, taskRow{})

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command perf measures a Duly binary beside what bounds it, and prints the ratios
 // with their targets: `make bench`. Every ratio is of numbers of the same round, and
 // the median of the rounds; docs/performance.md says what they mean.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -31,6 +33,7 @@ type process struct {
 func start(ctx context.Context, name string, args ...string) (*process, error) {
 	p := &process{cmd: exec.CommandContext(ctx, name, args...)}
 	p.cmd.Stderr = os.Stderr
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it ends with this process, however that ends
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -94,7 +97,7 @@ func (p *process) stop() error {
 func (p *process) cpu() (time.Duration, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	if err != nil {
-		return 0, fmt.Errorf("reading the CPU time of a process, which this program knows on Linux alone: %w", err)
+		return 0, fmt.Errorf("reading the CPU time of a process: %w", err)
 	}
 	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])) // from the third on
 	user, err := strconv.Atoi(fields[11])

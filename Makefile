@@ -62,7 +62,8 @@ check: go ## look for mistakes without running anything: gofmt, go vet, staticch
 	if [ $$status = 0 ]; then echo "gofmt, go vet and staticcheck are clean."; fi; \
 	exit $$status
 
-bench: go ## run all benchmarks
+bench: build ## measure bin/duly beside its targets (BENCHFLAGS=-growth: from 1e4 to 1e6 tasks), then run all benchmarks
+	go run ./internal/perf $(BENCHFLAGS)
 	go test -run '^$$' -bench . -benchmem $(PKG)
 
 fuzz: go ## run every fuzz target for FUZZTIME (10s)

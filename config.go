@@ -42,7 +42,7 @@ type Config struct {
 	// Beside makes a Server for administration, beside one that may serve the same
 	// DataDir meanwhile: it sends no notifications. Without it, where the database is
 	// SQLite's, [New] fails with [ErrInUse] where another Server has it, and with an
-	// error that says what to do where a look of at most a second finds damage.
+	// error that says what to do where a first look finds damage; the second look is taken while it serves.
 	Beside bool
 
 	// Metrics has requests and transactions counted, for [Server.AdminHandler].

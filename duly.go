@@ -134,6 +134,7 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 		following.Go(func() { externals.Run(run) })
 		if path != store.Memory { // which nobody else writes to
 			following.Go(func() { verifier.Follow(run) })
+			following.Go(func() { s.checkDatabase(run) })
 		}
 		if c.DataDir != "" {
 			following.Go(func() { keys.Follow(run, c.DataDir, c.Log) })
@@ -142,6 +143,16 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 		following.Wait()
 	}()
 	return s, nil
+}
+
+// checkDatabase looks for damage in the file of the database and logs it. From then
+// on the server is not ready.
+func (s *Server) checkDatabase(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, checkWhile)
+	defer cancel()
+	if err := s.db.Check(ctx); err != nil {
+		s.log.ErrorContext(ctx, "looking for damage in the database", "err", err)
+	}
 }
 
 // openKeys loads the keys of a data folder, or makes some in memory.

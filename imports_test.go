@@ -14,16 +14,17 @@ func layers() []string {
 	return []string{
 		"internal/todo", "internal/todo/genzones", "internal/odata", "internal/odata/odatatest", "internal/pgtest", "internal/store", "internal/datafile", "internal/auth",
 		"internal/certs", "internal/webhook", "internal/graph", "", "todotest", "cmd/duly",
+		"internal/perf",
 	}
 }
 
 // onlyIn says which packages alone may import a package.
 func onlyIn() map[string][]string {
 	return map[string][]string{
-		"zombiezen.com/go/sqlite":       {"internal/store"},
+		"zombiezen.com/go/sqlite":       {"internal/store", "internal/perf"},
 		"github.com/jackc/pgx/v5":       {"internal/store", "internal/pgtest"},
 		"database/sql":                  nil,
-		"net/http":                      {"internal/auth", "internal/webhook", "internal/graph", "", "todotest", "cmd/duly"},
+		"net/http":                      {"internal/auth", "internal/webhook", "internal/graph", "", "todotest", "cmd/duly", "internal/perf"},
 		"github.com/alecthomas/kong":    {"cmd/duly"},
 		"code.dny.dev/ssrf":             {"internal/auth", "internal/webhook"},
 		"github.com/go-jose/go-jose/v4": {"internal/auth"},

@@ -22,9 +22,13 @@ const (
 	lockSuffix = ".lock"
 )
 
-// quickCheckTime bounds the look for damage when a Server starts that is not beside another: it
-// goes through some hundred megabytes.
-const quickCheckTime = time.Second
+// A Server that is not beside another looks for damage: in a file of at most so
+// many bytes before it starts, in all others while it serves, for so long, which is
+// enough for some gigabytes.
+const (
+	checkBefore = 4 << 20
+	checkWhile  = 10 * time.Second
+)
 
 // ErrInUse says that another server uses a data folder.
 var ErrInUse = errors.New("another server uses it")
@@ -38,9 +42,11 @@ func (c *Config) claim(ctx context.Context, dsn string) (release func() error, e
 	if release, err = claimFile(dsn); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, quickCheckTime)
-	defer cancel()
-	if err := store.QuickCheck(ctx, dsn); err != nil {
+	info, err := os.Stat(dsn)
+	if err == nil && info.Size() <= checkBefore {
+		err = store.QuickCheck(ctx, dsn)
+	}
+	if err != nil {
 		return nil, errors.Join(err, release())
 	}
 	return release, nil

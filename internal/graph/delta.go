@@ -112,7 +112,7 @@ type deltaItem struct {
 // deltaTasks serves GET …/tasks/delta.
 func (s *Server) deltaTasks(r *request) error {
 	list := r.params["list"]
-	if !store.ValidID(list) {
+	if !store.ValidID(list) { // and may be an alias
 		err := s.view(r, func(tx *store.Tx) (err error) { list, err = r.list(tx); return err })
 		if err != nil {
 			return err
@@ -249,8 +249,9 @@ func (s *Server) deltaPage(r *request, schema *odata.Schema, source deltaSource,
 	}
 	var items []deltaItem
 	var next deltaToken
-	done := false
-	err = s.view(r, func(tx *store.Tx) error {
+	done, unchanged := false, false
+	err = s.glance(r, func(tx *store.Tx) error {
+		t := t
 		if r.query.top >= 0 || r.prefer.maxPageSize > 0 {
 			t.Page = max(r.page(), 1)
 		}
@@ -261,6 +262,10 @@ func (s *Server) deltaPage(r *request, schema *odata.Schema, source deltaSource,
 		round, err := tx.Round(source.kind, source.list, t.After, limit)
 		if err != nil {
 			return err
+		}
+		if unchanged = r.query.token != "" && !t.Full && t.After == round.Version; unchanged {
+			items, next, done = nil, t, true
+			return nil
 		}
 		switch {
 		case round.NoList && r.query.token == "": // otherwise its tasks went with it (semantics 8.5)
@@ -295,7 +300,11 @@ func (s *Server) deltaPage(r *request, schema *odata.Schema, source deltaSource,
 	e := r.encoder()
 	e.b = append(e.b, '{')
 	e.context("", fragment, selected(r.opts.sel))
-	e.str(link, r.base+"/"+r.version+r.path+"?"+name+s.sign(next))
+	token := r.query.token
+	if !unchanged || next.Page != t.Page {
+		token = s.sign(next)
+	}
+	e.str(link, r.base+"/"+r.version+r.path+"?"+name+token)
 	e.name("value")
 	e.b = append(e.b, '[')
 	for _, item := range items {
@@ -312,6 +321,7 @@ func (s *Server) deltaPage(r *request, schema *odata.Schema, source deltaSource,
 		e.prune(start)
 	}
 	e.b = append(e.b, "]}"...)
+	r.out = e.b
 	r.answer(200, e.b)
 	return nil
 }

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"bytes"
 	"compress/gzip"
 	"io"
 	"net/http"
@@ -30,11 +31,18 @@ func (r *request) answer(status int, body []byte) {
 
 // setJSON sets the type of a body of JSON.
 func (r *request) setJSON() {
-	r.header["Content-Type"] = []string{contentType}
 	if r.bare {
 		r.header["Content-Type"] = []string{strings.Replace(contentType, "minimal", "none", 1)}
+		return
 	}
+	r.header["Content-Type"] = jsonType()
 }
+
+// Values of headers that most answers have. Nobody writes into them.
+var (
+	jsonType     = sync.OnceValue(func() []string { return []string{contentType} })
+	varyEncoding = sync.OnceValue(func() []string { return []string{"Accept-Encoding"} })
+)
 
 // send sends the status and body, compressed where the client takes it. The type
 // of the body is set.
@@ -44,7 +52,7 @@ func (r *request) send(status int, body []byte) {
 		r.w.WriteHeader(status)
 		return
 	}
-	r.header["Vary"] = []string{"Accept-Encoding"}
+	r.header["Vary"] = varyEncoding()
 	if len(body) >= gzipFrom && acceptsGzip(r.Header.Get("Accept-Encoding")) {
 		r.header["Content-Encoding"] = []string{"gzip"}
 		r.w.WriteHeader(status)
@@ -58,7 +66,7 @@ func (r *request) send(status int, body []byte) {
 		gzipWriters.Put(z)
 		return
 	}
-	r.header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	r.setHeader("Content-Length", strconv.Itoa(len(body)))
 	r.w.WriteHeader(status)
 	if !r.head {
 		_, _ = r.w.Write(body) // as above
@@ -144,8 +152,11 @@ func (e *encoder) number(name string, value int) {
 func (e *encoder) instant(name string, t time.Time) {
 	e.name(name)
 	e.b = append(e.b, '"')
-	e.b = t.AppendFormat(e.b, "2006-01-02T15:04:05.999999999Z")
-	e.b = append(e.b, '"')
+	e.b = appendTime(e.b, t)
+	if ns := t.Nanosecond(); ns != 0 {
+		e.b = bytes.TrimRight(appendDigits(append(e.b, '.'), ns, 9), "0")
+	}
+	e.b = append(e.b, 'Z', '"')
 }
 
 // dateTime writes a dateTimeTimeZone: always seven digits and no offset
@@ -160,7 +171,7 @@ func (e *encoder) dateTime(name string, d todo.DateTime) {
 	}
 	e.name(name)
 	e.b = append(e.b, `{"dateTime":"`...)
-	e.b = at.AppendFormat(e.b, "2006-01-02T15:04:05.0000000")
+	e.b = appendDigits(append(appendTime(e.b, at), '.'), at.Nanosecond()/100, 7)
 	e.b = append(e.b, `","timeZone":`...)
 	e.b = appendJSONString(e.b, zone)
 	e.b = append(e.b, '}')
@@ -172,7 +183,8 @@ func (e *encoder) etag(tag odata.ETag) {
 	}
 	e.comma()
 	e.b = append(e.b, `"@odata.etag":"W/\"`...)
-	text := tag.AppendTo(make([]byte, 0, 32))
+	var room [40]byte
+	text := tag.AppendTo(room[:0])
 	e.b = append(e.b, text[3:len(text)-1]...) // between its quotes, which need escapes here
 	e.b = append(e.b, `\""`...)
 }
@@ -200,14 +212,23 @@ func (e *encoder) context(property string, fragment ...string) {
 
 // keyed writes an id as a key in a context: in quotes and parentheses, "=" as %3D.
 func keyed(id string) string {
-	return "('" + strings.ReplaceAll(strings.ReplaceAll(escapeID(id), "=", "%3D"), "@", "%40") + "')"
+	id = escapeID(id)
+	if strings.ContainsAny(id, "=@") {
+		id = strings.ReplaceAll(strings.ReplaceAll(id, "=", "%3D"), "@", "%40")
+	}
+	return "('" + id + "')"
 }
 
 func (r *request) listsContext() string {
 	return "users" + keyed(r.as.User) + "/todo/lists"
 }
 
-func (r *request) tasksContext(list string) string { return r.listsContext() + keyed(list) + "/tasks" }
+func (r *request) tasksContext(list string) string {
+	if r.context.list != list || list == "" {
+		r.context.list, r.context.tasks = list, r.listsContext()+keyed(list)+"/tasks"
+	}
+	return r.context.tasks
+}
 
 func (r *request) childContext(list, task, child string) string {
 	return r.tasksContext(list) + keyed(task) + "/" + child
@@ -456,6 +477,7 @@ func (r *request) object(status int, context string, members func(*encoder)) {
 	members(e)
 	e.b = append(e.b, '}')
 	e.prune(0)
+	r.out = e.b
 	r.answer(status, e.b)
 }
 
@@ -482,6 +504,7 @@ func (r *request) collection(fragment string, n, count int, next string, item fu
 		e.prune(start)
 	}
 	e.b = append(e.b, "]}"...)
+	r.out = e.b
 	r.answer(http.StatusOK, e.b)
 }
 

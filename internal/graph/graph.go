@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/duly-todo/duly/internal/auth"
@@ -104,13 +105,37 @@ type request struct {
 	sized *sizedBody
 
 	header http.Header
-	out    []byte // a buffer for the body
-	status int    // of the answer; 0 while there is none
+	values [10]string // of headers that have one
+	set    int        // how many of values
+	out    []byte     // a buffer for the body
+	status int        // of the answer; 0 while there is none
+
+	context struct{ list, tasks string } // the last list that tasksContext was asked for, and its answer
 }
+
+// setHeader sets a header, whose name is in its canonical form.
+func (r *request) setHeader(name, value string) {
+	if r.set == len(r.values) {
+		r.header[name] = []string{value}
+		return
+	}
+	r.values[r.set] = value
+	r.header[name] = r.values[r.set : r.set+1 : r.set+1]
+	r.set++
+}
+
+// buffers are those of answers that are through. Large ones are not kept.
+var buffers = sync.Pool{New: func() any {
+	b := make([]byte, 0, 2048)
+	return &b
+}}
+
+const maxBuffer = 256 << 10
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
-	r := &request{Request: hr, w: w, header: w.Header(), now: s.now(), base: s.base(hr), out: make([]byte, 0, 2048)}
+	buffer := buffers.Get().(*[]byte)
+	r := &request{Request: hr, w: w, header: w.Header(), now: s.now(), base: s.base(hr), out: *buffer}
 	if hr.Method == http.MethodHead { // which is GET without the body of the answer (RFC 9110, section 9.3.2)
 		r.Request, r.head = hr.WithContext(hr.Context()), true
 		r.Method = http.MethodGet
@@ -121,6 +146,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		r.clientID = id
 	}
 	s.run(r, s.serve)
+	if cap(r.out) <= maxBuffer { // not after a panic
+		*buffer = r.out[:0]
+		buffers.Put(buffer)
+	}
 }
 
 // run answers a request by serve, whose error or panic becomes the answer, and
@@ -186,12 +215,12 @@ func (r *request) routePath() string {
 // commonHeaders sets what every answer carries (semantics §1).
 func commonHeaders(r *request) {
 	h := r.header
-	h["Request-Id"] = []string{r.id}
-	h["Client-Request-Id"] = []string{r.clientID}
-	h["X-Ms-Ags-Diagnostic"] = []string{`{"ServerInfo":{"DataCenter":"Duly","Slice":"E","Ring":"1","ScaleUnit":"000","RoleInstance":"duly"}}`}
-	h["Cache-Control"] = []string{"no-cache"}
-	h["Odata-Version"] = []string{"4.0"}
-	h["X-Content-Type-Options"] = []string{"nosniff"}
+	r.setHeader("Request-Id", r.id)
+	r.setHeader("Client-Request-Id", r.clientID)
+	r.setHeader("X-Ms-Ags-Diagnostic", `{"ServerInfo":{"DataCenter":"Duly","Slice":"E","Ring":"1","ScaleUnit":"000","RoleInstance":"duly"}}`)
+	r.setHeader("Cache-Control", "no-cache")
+	r.setHeader("Odata-Version", "4.0")
+	r.setHeader("X-Content-Type-Options", "nosniff")
 	if r.Header.Get("Origin") != "" {
 		h.Set("Access-Control-Allow-Origin", "*")
 		h.Set("Access-Control-Expose-Headers", "ETag, Location, Preference-Applied, Content-Range, request-id, client-request-id, ReadWriteConsistencyToken, Retry-After, SdkVersion, WWW-Authenticate, x-ms-client-gcc-tenant, x-ms-ags-diagnostic")
@@ -449,14 +478,22 @@ func firstOf(header string) string {
 
 // validHost keeps what is no host and port out of links.
 func validHost(host string) bool {
-	return host != "" && len(host) <= 255 && !strings.ContainsFunc(host, func(c rune) bool {
-		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune(".-_:[]", c))
-	})
+	for i := range len(host) {
+		if c := host[i]; !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(".-_:[]", c) >= 0) {
+			return false
+		}
+	}
+	return host != "" && len(host) <= 255
 }
 
 // update runs fn in a transaction on the request's mailbox.
 func (s *Server) update(r *request, fn func(*store.Tx) error) error {
 	return s.db.Update(r.Context(), r.as, fn)
+}
+
+// glance is view for an fn that makes one statement as a rule.
+func (s *Server) glance(r *request, fn func(*store.Tx) error) error {
+	return s.db.Glance(r.Context(), r.as.User, fn)
 }
 
 // view runs fn on a snapshot of the request's mailbox.

@@ -419,3 +419,45 @@ func TestStopping(t *testing.T) {
 		}
 	}
 }
+
+// A page ends early where its bodies are long, and the next begins after it.
+func TestLongPages(t *testing.T) {
+	t.Parallel()
+	m := newMailbox(t, duly.Config{})
+	const tasks = 40
+	body := `{"title": "Long", "body": {"contentType": "text", "content": "` + strings.Repeat("x", 1<<20) + `"}}`
+	for range tasks {
+		wantStatus(t, m.post(body), 201)
+	}
+	for name, query := range map[string]string{
+		"found":    "?$top=1000&$search=long",
+		"filtered": "?$top=1000&$filter=length(title)%20eq%204&$count=true",
+	} {
+		t.Run(name, func(t *testing.T) {
+			seen := map[string]bool{}
+			pages := 0
+			for next := newTasks + query; next != "" && pages < 10; pages++ {
+				var page struct {
+					Next  string `json:"@odata.nextLink"`
+					Count int    `json:"@odata.count"`
+					Value []struct{ ID string }
+				}
+				w := m.do("GET", next, nil)
+				wantStatus(t, w, 200)
+				if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil {
+					t.Fatal(err)
+				}
+				if len(page.Value) > 33 || name == "filtered" && page.Count != tasks {
+					t.Errorf("a page has %d tasks of %d", len(page.Value), page.Count)
+				}
+				for _, item := range page.Value {
+					seen[item.ID] = true
+				}
+				next = page.Next
+			}
+			if pages != 2 || len(seen) != tasks {
+				t.Errorf("%d pages have %d tasks", pages, len(seen))
+			}
+		})
+	}
+}

@@ -2,8 +2,36 @@ package graph
 
 import (
 	"math/bits"
+	"time"
 	"unicode/utf8"
 )
+
+// appendTime appends a time to the second, as in 2006-01-02T15:04:05.
+func appendTime(b []byte, t time.Time) []byte {
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 { // where a zone has carried it
+		return t.AppendFormat(b, "2006-01-02T15:04:05")
+	}
+	hour, minute, second := t.Clock()
+	b = append(appendDigits(b, year, 4), '-')
+	b = append(appendDigits(b, int(month), 2), '-')
+	b = append(appendDigits(b, day, 2), 'T')
+	b = append(appendDigits(b, hour, 2), ':')
+	b = append(appendDigits(b, minute, 2), ':')
+	return appendDigits(b, second, 2)
+}
+
+// appendDigits appends a number from 0 on with so many digits.
+func appendDigits(b []byte, n, digits int) []byte {
+	for range digits {
+		b = append(b, '0')
+	}
+	for i := len(b) - 1; n > 0 && i >= len(b)-digits; i-- {
+		b[i] += byte(n % 10)
+		n /= 10
+	}
+	return b
+}
 
 // appendJSONString appends s to b as a JSON string with its quotes. Quote,
 // backslash and control characters are escaped, all else is written as it is,

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -88,5 +89,22 @@ func BenchmarkAppendJSONString(b *testing.B) {
 				buffer = appendJSONString(buffer[:0], text.text)
 			}
 		})
+	}
+}
+
+func TestAppendTime(t *testing.T) {
+	t.Parallel()
+	for _, at := range []time.Time{
+		{}, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999_999_900, time.UTC), time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC),
+		time.Date(2026, 11, 22, 12, 0, 0, 123_000_000, time.UTC), time.Date(2026, 11, 22, 12, 0, 0, 100, time.UTC), time.Date(2026, 11, 22, 12, 0, 0, 120_300, time.UTC),
+	} {
+		if got, want := string(appendTime(nil, at)), at.Format("2006-01-02T15:04:05"); got != want {
+			t.Errorf("%v is written as %s, want %s", at, got, want)
+		}
+		e := encoder{r: new(request), b: []byte("{")}
+		e.instant("t", at)
+		if got, want := string(e.b), `{"t":"`+at.Format("2006-01-02T15:04:05.999999999Z")+`"`; got != want {
+			t.Errorf("%v is written as %s, want %s", at, got, want)
+		}
 	}
 }

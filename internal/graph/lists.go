@@ -182,7 +182,7 @@ func (s *Server) createList(r *request) error {
 	return nil
 }
 
-func (r *request) setETag(tag odata.ETag) { r.header["Etag"] = []string{tag.String()} }
+func (r *request) setETag(tag odata.ETag) { r.setHeader("Etag", tag.String()) }
 
 // taskList loads the list of the path.
 func (r *request) taskList(tx *store.Tx) (todo.TaskList, error) {

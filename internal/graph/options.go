@@ -118,6 +118,9 @@ func refuseSelect(q *query) error {
 // clients ask for properties of other types, such as webLink, and can do without.
 // Where nothing else is left, the id is.
 func knownNames(text string, schema *odata.Schema) string {
+	if text == "" {
+		return ""
+	}
 	var known []string
 	unknown := false
 	for name := range strings.SplitSeq(text, ",") {

@@ -268,6 +268,7 @@ func (n *node) find(path string, self string) (m match, err error) {
 	}
 	m.params = make(map[string]string, 4)
 	var b strings.Builder
+	b.Grow(len(path) + len("users/") + len(self))
 	for i, s := range segments {
 		next := n.literal[strings.ToLower(s.Name)]
 		switch {
@@ -278,7 +279,8 @@ func (n *node) find(path string, self string) (m match, err error) {
 				m.params["user"] = self
 				b.WriteString("/me")
 			} else {
-				b.WriteString("/" + next.segment)
+				b.WriteByte('/')
+				b.WriteString(next.segment)
 			}
 		case n.param != nil && validKey(n.param, s):
 			next = n.param
@@ -293,7 +295,8 @@ func (n *node) find(path string, self string) (m match, err error) {
 			if next.named {
 				b.WriteString("(" + next.segment + "='" + escapeID(id) + "')")
 			} else {
-				b.WriteString("/" + escapeID(id))
+				b.WriteByte('/')
+				b.WriteString(escapeID(id))
 			}
 		default:
 			return m, todo.Errorf(todo.BadRequest, "", "Resource not found for the segment '%s'.", s.Raw)
@@ -321,9 +324,12 @@ func validKey(param *node, s odata.Segment) bool {
 // escapeID writes an id into a link. "=" and "@" stay as they are, as Graph
 // leaves them.
 func escapeID(id string) string {
-	if !strings.ContainsFunc(id, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.=@", r))
-	}) {
+	plain := true
+	for i := 0; plain && i < len(id); i++ {
+		c := id[i]
+		plain = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_.=@", c) >= 0
+	}
+	if plain {
 		return id
 	}
 	var b strings.Builder

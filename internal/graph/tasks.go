@@ -31,7 +31,7 @@ func (s *Server) listTasks(r *request) error {
 	if err != nil {
 		return err
 	}
-	r.collection(fragment, len(p.tasks), p.count, s.nextTasks(r, p.last), func(e *encoder, i int) {
+	r.collection(fragment, len(p.tasks), p.count, s.nextTasks(r, p), func(e *encoder, i int) {
 		t := &p.tasks[i]
 		if all && !r.bare {
 			e.str("@odata.id", r.base+"/"+r.version+"/users/"+escapeID(r.as.User)+"/todo/lists/"+t.ListID+"/tasks/"+t.ID)
@@ -84,7 +84,7 @@ type taskPage struct {
 // where it is empty, of all lists.
 func (s *Server) queryTasks(r *request, tx *store.Tx, o options, list string) (p taskPage, err error) {
 	size := r.page()
-	q := store.TaskQuery{List: list, Filter: o.filter, Search: o.search, OrderBy: o.orderBy, Skip: r.query.skip, Limit: size + 1}
+	q := store.TaskQuery{List: list, Filter: o.filter, Search: o.search, OrderBy: o.orderBy, Skip: r.query.skip, Limit: size + 1, Bounded: true}
 	ranked := o.search != nil && len(o.orderBy) == 0 // has no place to keep, only a number
 	if r.query.token != "" && !ranked {
 		if q.After, err = s.parseCursor(r.query.token); err != nil {
@@ -95,12 +95,12 @@ func (s *Server) queryTasks(r *request, tx *store.Tx, o options, list string) (p
 	if p.tasks, err = tx.QueryTasks(q); err != nil {
 		return p, err
 	}
-	if len(p.tasks) > size {
-		if p.tasks = p.tasks[:size]; size > 0 {
-			p.last = new(store.Cursor)
-			if !ranked {
-				p.last = store.CursorOf(&p.tasks[size-1], o.orderBy)
-			}
+	more := len(p.tasks) > size || store.EndsEarly(p.tasks)
+	p.tasks = p.tasks[:min(len(p.tasks), size)]
+	if n := len(p.tasks); more && n > 0 {
+		p.last = new(store.Cursor)
+		if !ranked {
+			p.last = store.CursorOf(&p.tasks[n-1], o.orderBy)
 		}
 	}
 	for i := range p.tasks {
@@ -117,13 +117,13 @@ func (s *Server) queryTasks(r *request, tx *store.Tx, o options, list string) (p
 	return p, err
 }
 
-// nextTasks is the address of the page after a place; empty where there is none.
+// nextTasks is the address of the page after a page; empty where there is none.
 // The zero place is known by its number alone.
-func (s *Server) nextTasks(r *request, last *store.Cursor) string {
-	if last == nil {
+func (s *Server) nextTasks(r *request, p taskPage) string {
+	if p.last == nil {
 		return ""
 	}
-	return s.nextPage(r, r.page(), last)
+	return s.nextPage(r, len(p.tasks), p.last)
 }
 
 // parseCursor reads the place out of a $skiptoken.
@@ -233,7 +233,7 @@ func (s *Server) getTask(r *request) error {
 	}
 	var t todo.Task
 	var parents map[string]todo.TaskList
-	err = s.view(r, func(tx *store.Tx) (err error) {
+	err = s.glance(r, func(tx *store.Tx) (err error) {
 		if t, err = r.task(tx); err != nil {
 			return err
 		}

@@ -31,7 +31,7 @@ func TestCopyTables(t *testing.T) {
 		copied = append(copied, table.name)
 	}
 	slices.Sort(copied)
-	made := []string{"copy_journal", "schema_version", "search", "search_config", "search_content", "search_data", "search_docsize", "search_idx"}
+	made := []string{"copy_journal", "schema_version", "search", "words", "words_config", "words_content", "words_data", "words_docsize", "words_idx"}
 	for name, c := range map[string]struct{ dsn, tables, columns string }{
 		"SQLite": {
 			filepath.Join(t.TempDir(), "duly.db"), `SELECT name FROM sqlite_schema WHERE type = 'table'`,

@@ -20,6 +20,9 @@ type dialect struct {
 	categories string
 	// openHint makes the planner take the index of open tasks.
 	openHint string
+	// travels says that a statement is a round trip, so that what may be needed is
+	// asked for at once.
+	travels bool
 	// children are columns with the children of task t; empty where they are better
 	// read by queries of their own.
 	children string
@@ -62,6 +65,7 @@ var postgresDialect = sync.OnceValue(func() *dialect {
 		startsWith: startsWith,
 		endsWith:   func(column string, n int) string { return "right(" + column + ", " + strconv.Itoa(n) + ") = ?" },
 		categories: "unnest(" + keptText("categories") + ") AS v(value)",
+		travels:    true,
 		children:   pgChildren,
 		search:     tsIndex{},
 	}

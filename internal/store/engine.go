@@ -87,14 +87,6 @@ func (r *refusal) Error() string        { return r.err.Error() + ": " + r.remedy
 func (r *refusal) Unwrap() error        { return r.err }
 func (r *refusal) Is(target error) bool { return target == ErrRefused }
 
-// takeVersion counts the mailbox's writes. The row is locked from here on.
-func takeVersion(s session, user string) (int64, error) {
-	version := int64(-1)
-	err := s.query(`UPDATE users SET version = version + 1 WHERE user_id = ? RETURNING version`,
-		func(r *row) error { version = r.int(); return nil }, text(user))
-	return version, err
-}
-
 // protect runs fn and turns a panic into an error, so that one bad request
 // takes nothing else with it.
 func protect(s session, fn func(session) error) (err error) {

@@ -33,3 +33,9 @@ func (tx *Tx) Changes(kind Kind, list string, after int64, limit int) ([]Change,
 	r, err := tx.Round(kind, list, after, limit)
 	return r.Changes, err
 }
+
+// Waiting is how many writes wait for the writer.
+func Waiting(db *DB) int { return len(db.engine.(*sqliteEngine).jobs) }
+
+// ScanStrings is scanStrings.
+func ScanStrings(text string) ([]string, error) { return scanStrings(text) }

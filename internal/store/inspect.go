@@ -28,6 +28,7 @@ type rule struct {
 
 const restoreRemedy = `stop the server and restore the last good backup with "duly restore"`
 
+// rules are those of a database with this one for its full-text index.
 func rules(search rule) []rule {
 	return []rule{
 		{
@@ -61,9 +62,9 @@ func rules(search rule) []rule {
 
 // sqliteSearch and postgresSearch are the rule of the full-text index, which the
 // databases keep in their own ways.
-func sqliteSearch() rule {
-	return searchRule(`SELECT (SELECT COUNT(*) FROM tasks WHERE search_id NOT IN (SELECT rowid FROM search)) +
-				(SELECT COUNT(*) FROM search WHERE rowid NOT IN (SELECT search_id FROM tasks))`)
+func sqliteSearch(table string) rule {
+	return searchRule(`SELECT (SELECT COUNT(*) FROM tasks WHERE search_id NOT IN (SELECT rowid FROM ` + table + `)) +
+				(SELECT COUNT(*) FROM ` + table + ` WHERE rowid NOT IN (SELECT search_id FROM tasks))`)
 }
 
 func postgresSearch() rule {
@@ -146,7 +147,11 @@ func inspectAll(ctx context.Context, c *conn, now time.Time) []Finding {
 		return []Finding{f} // what follows could not be trusted
 	}
 	findings := []Finding{f, inspectKeys(c), inspectClock(c, now)}
-	for _, r := range rules(sqliteSearch()) {
+	words := "search" // before migration 12
+	if err := c.query(`SELECT name FROM sqlite_schema WHERE name = 'words'`, func(r *row) error { words = r.text(); return nil }); err != nil {
+		return append(findings, unreadable(err))
+	}
+	for _, r := range rules(sqliteSearch(words)) {
 		findings = append(findings, r.inspect(c))
 	}
 	return findings

@@ -134,6 +134,14 @@ func (s *pgSession) nextVersion(as As, at time.Time) (version int64, err error) 
 	return s.version, s.exec(`UPDATE users SET version = ? WHERE user_id = ?`, integer(s.version), text(as.User))
 }
 
+// takeVersion counts the mailbox's writes. The row is locked from here on.
+func takeVersion(s session, user string) (int64, error) {
+	version := int64(-1)
+	err := s.query(`UPDATE users SET version = version + 1 WHERE user_id = ? RETURNING version`,
+		func(r *row) error { version = r.int(); return nil }, text(user))
+	return version, err
+}
+
 // errNotCommitted says that a transaction was not committed although its commit
 // was sent.
 var errNotCommitted = errors.New("the transaction was not committed")

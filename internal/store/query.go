@@ -17,6 +17,7 @@ type TaskQuery struct {
 	After   *Cursor       // only what comes after it
 	Skip    int
 	Limit   int
+	Bounded bool // ends early where EndsEarly says so: a thousand of the longest bodies are a gigabyte
 }
 
 // A Cursor is a place in the order of a query: that of a task which stood there,
@@ -36,7 +37,7 @@ func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
 	order := newTaskOrder(tx.dialect(), q.OrderBy)
 	order.ranked = q.Search != nil && len(q.OrderBy) == 0
 	if rest == nil {
-		rows, err := tx.queryRows(q, where, order, q.After, q.Limit, q.Skip)
+		rows, _, err := tx.queryRows(q, where, order, q.After)
 		if err == nil && len(rows) == 0 {
 			err = tx.checkList(q.List)
 		}
@@ -46,9 +47,11 @@ func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
 		return tx.loadChildren(q, order, rows)
 	}
 	var out []todo.Task
-	after, skip := q.After, q.Skip
-	for seen := 0; ; {
-		rows, err := tx.queryRows(q, where, order, after, chunk, seen)
+	after, skip, bytes := q.After, q.Skip, 0
+	step := q
+	step.Limit, step.Bounded = chunk, true
+	for step.Skip = 0; ; {
+		rows, early, err := tx.queryRows(step, where, order, after)
 		if err == nil && len(rows) == 0 {
 			err = tx.checkList(q.List)
 		}
@@ -72,15 +75,16 @@ func (tx *Tx) QueryTasks(q TaskQuery) ([]todo.Task, error) {
 				skip--
 				continue
 			}
-			if out = append(out, tasks[i]); len(out) == q.Limit {
+			bytes += len(tasks[i].Body.Content)
+			if out = append(out, tasks[i]); len(out) == q.Limit || q.Bounded && bytes > maxPageBytes {
 				return out, nil
 			}
 		}
-		if len(rows) < chunk {
+		if len(rows) < chunk && !early {
 			return out, nil
 		}
 		if order.ranked {
-			seen += chunk
+			step.Skip += len(rows)
 		} else {
 			after = order.cursor(&tasks[len(tasks)-1])
 		}
@@ -123,13 +127,13 @@ func (tx *Tx) MatchesList(e odata.Expr, l *todo.TaskList) (bool, error) {
 func (tx *Tx) CountTasks(q TaskQuery) (n int, err error) {
 	where, rest := compileFilter(tx.dialect(), tx.as.User, q.Filter)
 	if rest != nil { // in the order of the key, which needs no sorting
-		q.OrderBy, q.After, q.Skip, q.Limit = []odata.Order{{Path: "createdDateTime"}}, nil, 0, chunk
+		q.OrderBy, q.After, q.Skip, q.Limit, q.Bounded = []odata.Order{{Path: "createdDateTime"}}, nil, 0, chunk, true
 		for {
 			tasks, err := tx.QueryTasks(q)
-			if n += len(tasks); err != nil || len(tasks) < chunk {
+			if n += len(tasks); err != nil || len(tasks) < chunk && !EndsEarly(tasks) {
 				return n, err
 			}
-			q.After = CursorOf(&tasks[chunk-1], q.OrderBy)
+			q.After = CursorOf(&tasks[len(tasks)-1], q.OrderBy)
 		}
 	}
 	from, args := tx.from(q)
@@ -184,7 +188,7 @@ func wantsOpen(e odata.Expr) bool {
 	return isProp && isLiteral && p.Var == "" && p.Path == "status" && l.Value.Type == odata.Enum && l.Value.Int == int64(todo.Completed)
 }
 
-func (tx *Tx) queryRows(q TaskQuery, where clause, order taskOrder, after *Cursor, limit, skip int) ([]taskRow, error) {
+func (tx *Tx) queryRows(q TaskQuery, where clause, order taskOrder, after *Cursor) ([]taskRow, bool, error) {
 	from, args := tx.from(q)
 	sql := from + ` AND ` + where.sql
 	args = append(args, where.args...)
@@ -193,7 +197,7 @@ func (tx *Tx) queryRows(q TaskQuery, where clause, order taskOrder, after *Curso
 		sql += " AND (" + c.sql + ")"
 		args = append(args, c.args...)
 	}
-	return tx.taskRows(sql+` ORDER BY `+order.sql()+` LIMIT ?+0 OFFSET ?+0`, append(args, integer(int64(limit)), integer(int64(skip)))...)
+	return tx.pageRows(q.Limit, q.Bounded, sql+` ORDER BY `+order.sql()+` LIMIT ?+0 OFFSET ?+0`, append(args, integer(int64(q.Limit)), integer(int64(q.Skip)))...)
 }
 
 // loadChildren reads the steps and linked resources of rows: of neighbours in

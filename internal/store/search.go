@@ -48,7 +48,7 @@ type searchIndex interface {
 	rank() string
 }
 
-// ftsIndex is SQLite's.
+// ftsIndex is SQLite's. It holds the words and where their task is, no texts.
 type ftsIndex struct{}
 
 // owner is the user as one word of the index.
@@ -56,7 +56,7 @@ func (tx *Tx) owner() string { return strings.ReplaceAll(tx.as.User, "-", "") }
 
 func (ftsIndex) add(tx *Tx, t *todo.Task) (int64, error) {
 	s := textsOf(t)
-	err := tx.conn.exec(`INSERT INTO search (owner, title, body, steps, links, user_id, list_id, task_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+	err := tx.conn.exec(`INSERT INTO words (owner, title, body, steps, links, user_id, list_id, task_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		text(tx.owner()), text(s.title), text(s.body), text(s.steps), text(s.links), text(tx.as.User), text(t.ListID), text(t.ID))
 	return tx.conn.(*conn).lastRow(), err
 }
@@ -66,25 +66,26 @@ func (ftsIndex) change(tx *Tx, old, t *todo.Task) error {
 	if was == is {
 		return nil
 	}
-	return tx.conn.exec(`UPDATE search SET title = ?, body = ?, steps = ?, links = ?
+	return tx.conn.exec(`UPDATE words SET owner = ?, title = ?, body = ?, steps = ?, links = ?, user_id = ?, list_id = ?, task_id = ?
 		WHERE rowid = (SELECT search_id FROM tasks WHERE user_id = ? AND list_id = ? AND task_id = ?)`,
-		text(is.title), text(is.body), text(is.steps), text(is.links), text(tx.as.User), text(t.ListID), text(t.ID))
+		text(tx.owner()), text(is.title), text(is.body), text(is.steps), text(is.links), text(tx.as.User), text(t.ListID), text(t.ID),
+		text(tx.as.User), text(t.ListID), text(t.ID)) // all of them: the index does not have the old ones
 }
 
 func (ftsIndex) remove(tx *Tx, _, _ string, id int64) error {
-	return tx.conn.exec(`DELETE FROM search WHERE rowid = ?`, integer(id))
+	return tx.conn.exec(`DELETE FROM words WHERE rowid = ?`, integer(id))
 }
 
 func (ftsIndex) removeList(tx *Tx, list string) error {
-	return tx.conn.exec(`DELETE FROM search WHERE rowid IN (SELECT search_id FROM tasks WHERE user_id = ? AND list_id = ?)`, text(tx.as.User), text(list))
+	return tx.conn.exec(`DELETE FROM words WHERE rowid IN (SELECT search_id FROM tasks WHERE user_id = ? AND list_id = ?)`, text(tx.as.User), text(list))
 }
 
 func (ftsIndex) from(tx *Tx, s odata.Search) (sql string, args []value) {
-	return `search f JOIN tasks t ON t.user_id = f.user_id AND t.list_id = f.list_id AND t.task_id = f.task_id WHERE search MATCH ? AND `,
+	return `words f JOIN tasks t ON t.user_id = f.user_id AND t.list_id = f.list_id AND t.task_id = f.task_id WHERE words MATCH ? AND `,
 		[]value{text(tx.matchExpression(s))}
 }
 
-func (ftsIndex) rank() string { return "bm25(search, 0, 10, 2, 4, 4)" }
+func (ftsIndex) rank() string { return "bm25(words, 0, 10, 2, 4, 4)" }
 
 // matchExpression is a search in the language of the index, within the mailbox.
 // Words are quoted, so that nothing in them is taken for that language; a word

@@ -98,9 +98,19 @@ func Verify(ctx context.Context, path string) (schema int, err error) {
 	return schema, c.sound(ctx, `PRAGMA integrity_check(1)`)
 }
 
+// Check looks for damage in the file of the database until ctx ends, which is no
+// error. After an error that is [ErrDamaged], so is that of Ready.
+func (db *DB) Check(ctx context.Context) error {
+	e, ok := db.engine.(*sqliteEngine)
+	if !ok || e.path == Memory {
+		return nil
+	}
+	return e.judge(QuickCheck(ctx, e.path))
+}
+
 // QuickCheck looks for damage in a database until ctx ends, which is no error.
 func QuickCheck(ctx context.Context, path string) (err error) {
-	c, err := openConn(path, sqlite.OpenReadOnly, readerPragma)
+	c, err := openConn(path, sqlite.OpenReadOnly, `PRAGMA query_only = ON`) // no part of the file in memory, of which all is read once
 	if err != nil {
 		return judged(err)
 	}

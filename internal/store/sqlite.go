@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,7 +31,10 @@ type sqliteEngine struct {
 	path    string
 	writer  *conn // the goroutine of write uses it, and close after that
 	jobs    chan *job
-	readers chan *conn // nil entries are connections not opened yet; nil for memory
+	readers chan struct{} // one for each that may read at once; nil for memory
+
+	idleMu sync.Mutex
+	idle   []*conn // readers that wait; the one that was used last is the next, whose pages are at hand
 
 	mu     sync.RWMutex // read-held while sending on jobs, so that close cannot close it meanwhile
 	closed bool
@@ -65,10 +68,7 @@ func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
 	}
 	e := &sqliteEngine{path: path, writer: w, jobs: make(chan *job, maxBatch), stop: make(chan struct{}), done: make(chan struct{})}
 	if path != Memory {
-		e.readers = make(chan *conn, 4*runtime.GOMAXPROCS(0))
-		for range cap(e.readers) {
-			e.readers <- nil
-		}
+		e.readers = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	}
 	go e.write()
 	return e, nil
@@ -90,9 +90,10 @@ func (e *sqliteEngine) close() error {
 	<-e.done
 	var errs []error
 	for range cap(e.readers) {
-		if c := <-e.readers; c != nil {
-			errs = append(errs, c.close())
-		}
+		e.readers <- struct{}{} // those that read give it back
+	}
+	for _, c := range e.idle {
+		errs = append(errs, c.close())
 	}
 	return errors.Join(append(errs, e.writer.close())...)
 }
@@ -128,34 +129,60 @@ func (e *sqliteEngine) update(ctx context.Context, _ As, fn func(session) error)
 
 func (e *sqliteEngine) dialect() *dialect { return sqliteDialect() }
 
-func (e *sqliteEngine) view(ctx context.Context, _ bool, fn func(session) error) error {
+func (e *sqliteEngine) view(ctx context.Context, lone bool, fn func(session) error) error {
 	if e.readers == nil {
 		return e.submit(ctx, fn)
 	}
-	var c *conn
 	select {
-	case c = <-e.readers:
+	case <-e.stop:
+		return ErrClosed
+	default:
+	}
+	select {
+	case e.readers <- struct{}{}:
 	case <-e.stop:
 		return ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { e.readers <- c }()
-	if c == nil {
-		var err error
-		if c, err = openConn(e.path, sqlite.OpenReadOnly, readerPragma); err != nil {
-			return e.judge(err)
-		}
+	defer func() { <-e.readers }()
+	c, err := e.reader()
+	if err != nil {
+		return e.judge(err)
+	}
+	defer e.rest(c)
+	if lone {
+		return e.judge(protect(c, fn))
 	}
 	if err := c.exec(`BEGIN`); err != nil {
 		return e.judge(err)
 	}
-	err := protect(c, fn)
+	err = protect(c, fn)
 	return e.judge(errors.Join(err, c.exec(`ROLLBACK`)))
 }
 
-// write is the writer: it takes a job and all that wait behind it, runs each
-// in a savepoint of its own, commits once, and only then tells their callers.
+// reader is a connection to read on, which is given back with rest.
+func (e *sqliteEngine) reader() (*conn, error) {
+	var c *conn
+	e.idleMu.Lock()
+	if n := len(e.idle); n > 0 {
+		c, e.idle = e.idle[n-1], e.idle[:n-1]
+	}
+	e.idleMu.Unlock()
+	if c != nil {
+		return c, nil
+	}
+	return openConn(e.path, sqlite.OpenReadOnly, readerPragma)
+}
+
+func (e *sqliteEngine) rest(c *conn) {
+	e.idleMu.Lock()
+	defer e.idleMu.Unlock()
+	e.idle = append(e.idle, c)
+}
+
+// write is the writer: it takes a job and all that wait behind it, runs them in
+// one transaction, commits once, and only then tells their callers.
 func (e *sqliteEngine) write() {
 	defer close(e.done)
 	batch := make([]*job, 0, maxBatch)
@@ -180,32 +207,64 @@ func (e *sqliteEngine) write() {
 	}
 }
 
-// commit runs the jobs of a batch in one transaction and sets their errors.
+// commit runs the jobs of a batch in one transaction and sets their errors. None
+// has a savepoint at first, at whose end SQLite would write its full-text index out
+// for each; where one is needed, all is undone and done again, with savepoints.
 func commit(c *conn, batch []*job, meter *Meter) {
-	fail := func(err error) {
+	err := c.exec(`BEGIN IMMEDIATE`)
+	if err == nil && !runTogether(c, batch) {
+		if err = c.rollback(); err == nil && len(batch) > 1 {
+			err = c.exec(`BEGIN IMMEDIATE`)
+			if err == nil {
+				err = runApart(c, batch)
+			}
+		} else if err == nil {
+			return // the only job has failed
+		}
+	}
+	start := time.Now()
+	if err == nil {
+		if err = c.exec(`COMMIT`); err != nil {
+			err = fmt.Errorf("committing: %w", err)
+		}
+	}
+	if err != nil { // SQLite itself fails: nothing of the batch is kept
+		err = errors.Join(err, c.rollback())
 		for _, j := range batch {
 			j.err = errors.Join(j.err, err)
 		}
+	} else if meter != nil {
+		meter.Committed(len(batch), time.Since(start))
 	}
-	if err := c.exec(`BEGIN IMMEDIATE`); err != nil {
-		fail(err)
-		return
-	}
+}
+
+// runTogether runs the jobs of a batch and sets their errors, until one fails
+// that may have left something behind, which it returns false for.
+func runTogether(c *conn, batch []*job) bool {
 	for _, j := range batch {
 		if j.err = j.ctx.Err(); j.err != nil {
 			continue // the client has left, and nothing is done yet
 		}
-		if err := runJob(c, j); err != nil { // SQLite itself fails: nothing of the batch is kept
-			fail(errors.Join(err, c.rollback()))
-			return
+		c.wrote = false
+		if j.err = protect(c, j.fn); j.err != nil && (c.wrote || failure(j.err) != sqlite.ResultOK) {
+			return false
 		}
 	}
-	start := time.Now()
-	if err := c.exec(`COMMIT`); err != nil {
-		fail(errors.Join(fmt.Errorf("committing: %w", err), c.rollback()))
-	} else if meter != nil {
-		meter.Committed(len(batch), time.Since(start))
+	return true
+}
+
+// runApart runs the jobs of a batch, each in a savepoint, and sets their errors. It
+// returns an error when SQLite has failed.
+func runApart(c *conn, batch []*job) error {
+	for _, j := range batch {
+		if j.err = j.ctx.Err(); j.err != nil {
+			continue
+		}
+		if err := runJob(c, j); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // runJob runs a job in a savepoint and sets its error. It returns an error when
@@ -228,14 +287,17 @@ func runJob(c *conn, j *job) error {
 }
 
 // conn is one connection. Its statements are prepared once and kept.
-type conn struct{ c *sqlite.Conn }
+type conn struct {
+	c     *sqlite.Conn
+	wrote bool // a statement has run that is no SELECT, since it was set to false
+}
 
 func openConn(path string, flags sqlite.OpenFlags, pragmas string) (*conn, error) {
 	sc, err := sqlite.OpenConn(path, flags)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{sc}
+	c := &conn{c: sc}
 	sc.SetBusyTimeout(busyTimeout)
 	err = sc.CreateFunction("fold", &sqlite.FunctionImpl{ // NULL stays NULL
 		NArgs: 1, Deterministic: true,
@@ -265,67 +327,13 @@ func (c *conn) rollback() error {
 	return c.exec(`ROLLBACK`)
 }
 
-// value is a parameter of a statement.
-type value struct {
-	kind byte // 0 null, 1 integer, 2 text, 3 bytes
-	i    int64
-	s    string
-	b    []byte
-}
-
-func null() value           { return value{} }
-func integer(i int64) value { return value{kind: 1, i: i} }
-func text(s string) value   { return value{kind: 2, s: s} }
-func blob(b []byte) value   { return value{kind: 3, b: b} }
-
-// micros is a time in microseconds, of which the zero time is 0.
-func micros(t time.Time) value {
-	if t.IsZero() {
-		return integer(0)
-	}
-	return integer(t.UnixMicro())
-}
-
-// row reads the columns of a result from left to right.
-type row struct {
-	stmt columns
-	next int
-}
-
-func (r *row) int() int64   { r.next++; return r.stmt.ColumnInt64(r.next - 1) }
-func (r *row) text() string { r.next++; return r.stmt.ColumnText(r.next - 1) }
-
-// bytes reads a column into the room of b.
-func (r *row) bytes(b []byte) []byte {
-	r.next++
-	n := r.stmt.ColumnLen(r.next - 1)
-	b = slices.Grow(b[:0], n)[:n]
-	return b[:r.stmt.ColumnBytes(r.next-1, b)]
-}
-
-// time is a column of microseconds, of which 0 is the zero time.
-func (r *row) time() time.Time {
-	if us := r.int(); us != 0 {
-		return time.UnixMicro(us).UTC()
-	}
-	return time.Time{}
-}
-
-// null says whether the next column is null, and passes over it if so.
-func (r *row) null() bool {
-	if !r.stmt.ColumnIsNull(r.next) {
-		return false
-	}
-	r.next++
-	return true
-}
-
 // query runs q with args for its ? and calls each for every row.
 func (c *conn) query(q string, each func(*row) error, args ...value) error {
 	stmt, err := c.c.Prepare(q)
 	if err != nil {
 		return err
 	}
+	c.wrote = c.wrote || !strings.HasPrefix(q, "SELECT ")
 	for i, a := range args {
 		switch a.kind {
 		case 0:
@@ -339,13 +347,23 @@ func (c *conn) query(q string, each func(*row) error, args ...value) error {
 		}
 	}
 	r := row{stmt: stmt}
-	for {
+	running := true
+	defer func() {
+		if running { // each has panicked: the statement must not hold its snapshot
+			_ = stmt.Reset()
+		}
+	}()
+	for n := 1; ; n++ {
 		more, err := stmt.Step()
 		if err != nil || !more {
+			running = false
 			return err // Step resets the statement in both cases
 		}
-		r.next = 0
+		if r.next = 0; n == arenaFrom {
+			r.texts = new(arena)
+		}
 		if err := each(&r); err != nil {
+			running = false
 			return errors.Join(err, stmt.Reset())
 		}
 	}
@@ -362,7 +380,16 @@ func (c *conn) queryAll(statements []statement) error {
 
 func (c *conn) lockCommon() error { return nil } // there is one writer
 
-func (c *conn) nextVersion(as As, _ time.Time) (int64, error) { return takeVersion(c, as.User) }
+// nextVersion does without RETURNING, for which SQLite begins a savepoint and writes
+// its full-text index out.
+func (c *conn) nextVersion(as As, _ time.Time) (int64, error) {
+	version := int64(-1)
+	err := c.exec(`UPDATE users SET version = version + 1 WHERE user_id = ?`, text(as.User))
+	if err == nil {
+		err = c.query(`SELECT version FROM users WHERE user_id = ?`, func(r *row) error { version = r.int(); return nil }, text(as.User))
+	}
+	return version, err
+}
 
 // lastRow is the number of the row that was inserted last.
 func (c *conn) lastRow() int64 { return c.c.LastInsertRowID() }
@@ -373,6 +400,7 @@ func (c *conn) exec(q string, args ...value) error {
 
 // script runs the statements of s, which have no parameters.
 func (c *conn) script(s string) error {
+	c.wrote = true
 	for s = trimSQL(s); s != ""; s = trimSQL(s) {
 		stmt, trailing, err := c.c.PrepareTransient(s)
 		if err != nil {

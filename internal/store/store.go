@@ -106,6 +106,47 @@ func (db *DB) View(ctx context.Context, user string, fn func(*Tx) error) error {
 	return db.view(ctx, user, false, fn)
 }
 
+// Glance is View for an fn that makes one statement alone as a rule, which needs
+// no snapshot. Where it makes more, it is run again on one. On PostgreSQL a snapshot
+// travels with its first statement, and costs nothing.
+func (db *DB) Glance(ctx context.Context, user string, fn func(*Tx) error) error {
+	if _, ok := db.engine.(*sqliteEngine); !ok {
+		return db.View(ctx, user, fn)
+	}
+	var g *glance
+	err := db.lookup(ctx, user, func(tx *Tx) error {
+		g = &glance{session: tx.conn}
+		tx.conn = g
+		return fn(tx)
+	})
+	if g != nil && g.made > 1 {
+		return db.View(ctx, user, fn)
+	}
+	return err
+}
+
+// glance is a session of one statement.
+type glance struct {
+	session
+	made int // statements; the second is not made
+}
+
+var errNotAlone = errors.New("a second statement needs a snapshot")
+
+func (g *glance) query(q string, each func(*row) error, args ...value) error {
+	if g.made++; g.made > 1 {
+		return errNotAlone
+	}
+	return g.session.query(q, each, args...)
+}
+
+func (g *glance) queryAll(statements []statement) error {
+	if g.made += len(statements); g.made > 1 {
+		return errNotAlone
+	}
+	return g.session.queryAll(statements)
+}
+
 // lookup is a View of one statement.
 func (db *DB) lookup(ctx context.Context, user string, fn func(*Tx) error) error {
 	return db.view(ctx, user, true, fn)
@@ -223,17 +264,17 @@ const (
 	pruneEvery   = 256
 )
 
-// pruneLog removes old changes and moves the floor of the log up to them.
+// pruneLog removes old changes, up to the first that is not, and moves the floor of
+// the log up to them. It reads no more of the log than that.
 func (tx *Tx) pruneLog() error {
 	old := integer(tx.now.Add(-LogRetention).UnixMicro())
-	floor := int64(0)
-	err := tx.conn.query(`SELECT max(version) FROM changes WHERE user_id = ? AND at < ?`, func(r *row) error {
-		if !r.null() {
-			floor = r.int()
-		}
+	floor, oldest := int64(0), int64(0)
+	err := tx.conn.query(`SELECT c.version, u.log_floor FROM changes c JOIN users u ON u.user_id = c.user_id
+		WHERE c.user_id = ? AND c.at >= ? ORDER BY c.version LIMIT 1`, func(r *row) error {
+		floor, oldest = r.int()-1, r.int()
 		return nil
 	}, text(tx.as.User), old)
-	if err != nil || floor == 0 {
+	if err != nil || floor <= oldest {
 		return err
 	}
 	err = tx.conn.exec(`DELETE FROM changes WHERE user_id = ? AND version <= ?`, text(tx.as.User), integer(floor))
@@ -258,7 +299,7 @@ func (tx *Tx) Log() (floor, version int64, err error) {
 // A Round is what a call of delta begins with.
 type Round struct {
 	Floor, Version int64    // of the log: see Log
-	NoList         bool     // the list is gone
+	NoList         bool     // the list is gone; not looked at where Version is the one after which to read
 	Changes        []Change // at most as many as were asked for, oldest first
 }
 
@@ -281,6 +322,12 @@ func (tx *Tx) Round(kind Kind, list string, after int64, limit int) (Round, erro
 	}
 	if limit > 0 {
 		statements = append(statements, tx.changes(&r.Changes, condition, after, limit, args...))
+	}
+	if limit > 0 && !tx.dialect().travels { // mostly the first says that there is nothing to ask for
+		if err := tx.conn.queryAll(statements[:1]); err != nil || r.Version == after {
+			return r, err
+		}
+		statements = statements[1:]
 	}
 	err := tx.conn.queryAll(statements)
 	if err == nil && r.Version < 0 {

@@ -23,13 +23,13 @@ type taskRow struct {
 	extended     bool // it has extensions
 }
 
-// scanTask reads the columns of selectTasks.
-func (tx *Tx) scanTask(r *row) (t taskRow, err error) {
+// scanTask reads the columns of selectTasks into t, which is zero.
+func (tx *Tx) scanTask(r *row, t *taskRow) (err error) {
 	t.ListID, t.ID, t.Version, t.Born, t.Title = r.text(), r.text(), r.int(), r.int(), r.text()
 	t.Status, t.Importance = todo.Status(r.int()), todo.Importance(r.int())
 	t.Body = todo.Body{Content: r.text(), Type: todo.BodyType(r.int())}
 	if !r.null() {
-		err = json.Unmarshal([]byte(r.text()), &t.Categories)
+		t.Categories, err = scanStrings(r.text())
 	}
 	t.Created, t.Modified = time.UnixMicro(r.int()).UTC(), time.UnixMicro(r.int()).UTC()
 	t.Due, t.Start = scanDateTime(r), scanDateTime(r)
@@ -50,7 +50,20 @@ func (tx *Tx) scanTask(r *row) (t taskRow, err error) {
 	if err != nil {
 		err = fmt.Errorf("the row of task %s is damaged: %w", t.ID, err)
 	}
-	return t, err
+	return err
+}
+
+// scanStrings reads a JSON array of strings. Most need no more than to be cut.
+func scanStrings(text string) (out []string, err error) {
+	inner, ok := strings.CutPrefix(text, `["`)
+	if ok {
+		inner, ok = strings.CutSuffix(inner, `"]`)
+	}
+	if !ok || strings.Contains(inner, `\`) {
+		err = json.Unmarshal([]byte(text), &out)
+		return out, err
+	}
+	return strings.Split(inner, `","`), nil
 }
 
 // scanDateTime reads a time and the zone beside it.
@@ -70,7 +83,7 @@ func scanDateTime(r *row) (d todo.DateTime) {
 func (tx *Tx) Task(list, id string) (todo.Task, error) {
 	var t taskRow
 	q, args := tx.selectTasks(`tasks t WHERE t.user_id = ? AND t.list_id = ? AND t.task_id = ?`, text(tx.as.User), text(list), text(id))
-	err := tx.conn.query(q, func(r *row) (err error) { t, err = tx.scanTask(r); return err }, args...)
+	err := tx.conn.query(q, func(r *row) error { t = taskRow{}; return tx.scanTask(r, &t) }, args...)
 	tx.places = t.places
 	if t.ID != "" {
 		tx.inList, tx.plain = list, ""
@@ -108,7 +121,7 @@ func (tx *Tx) explainMissing(list, id string) error {
 // TasksAfter returns at most limit tasks of a list whose ids come after an id,
 // in the order of their ids.
 func (tx *Tx) TasksAfter(list, after string, limit int) ([]todo.Task, error) {
-	rows, err := tx.taskRows(`tasks t WHERE t.user_id = ? AND t.list_id = ? AND t.task_id > ? ORDER BY t.task_id LIMIT ?+0`,
+	rows, err := tx.taskRows(limit, `tasks t WHERE t.user_id = ? AND t.list_id = ? AND t.task_id > ? ORDER BY t.task_id LIMIT ?+0`,
 		text(tx.as.User), text(list), text(after), integer(int64(limit)))
 	if err != nil {
 		return nil, err
@@ -122,7 +135,7 @@ func (tx *Tx) TasksAfter(list, after string, limit int) ([]todo.Task, error) {
 // ChangedTasks returns the tasks of a list whose last change has a version after
 // one and up to another, in no order.
 func (tx *Tx) ChangedTasks(list string, after, upTo int64) ([]todo.Task, error) {
-	rows, err := tx.taskRows(`changes c JOIN tasks t
+	rows, err := tx.taskRows(0, `changes c JOIN tasks t
 		ON t.user_id = c.user_id AND t.list_id = c.list_id AND t.task_id = c.item_id AND t.version = c.version
 		WHERE c.user_id = ? AND c.version > ? AND c.version <= ? AND c.kind = ? AND c.list_id = ?`,
 		text(tx.as.User), integer(after), integer(upTo), integer(int64(TaskChange)), text(list))
@@ -144,15 +157,46 @@ func (tx *Tx) selectTasks(from string, args ...value) (string, []value) {
 // taskColumnsOfT is taskColumns of table t.
 var taskColumnsOfT = "t." + strings.ReplaceAll(strings.Join(strings.Fields(taskColumns), " "), ", ", ", t.")
 
-func (tx *Tx) taskRows(from string, args ...value) ([]taskRow, error) {
-	var rows []taskRow
+// taskRows reads rows, of which there are expected to be no more than most.
+func (tx *Tx) taskRows(most int, from string, args ...value) ([]taskRow, error) {
+	rows, _, err := tx.pageRows(most, false, from, args...)
+	return rows, err
+}
+
+// maxPageBytes are the bytes of bodies after which a page of a query ends.
+const maxPageBytes = 32 << 20
+
+// EndsEarly says whether a bounded page of [Tx.QueryTasks] has ended for its length
+// in bytes, so that there may be more.
+func EndsEarly(tasks []todo.Task) bool {
+	bytes := 0
+	for i := range tasks {
+		bytes += len(tasks[i].Body.Content)
+	}
+	return bytes > maxPageBytes
+}
+
+var errEnough = errors.New("the page is long enough")
+
+// pageRows is taskRows, where bounded up to maxPageBytes, and says whether it has
+// stopped there.
+func (tx *Tx) pageRows(most int, bounded bool, from string, args ...value) (rows []taskRow, early bool, err error) {
+	rows = make([]taskRow, 0, min(most, 128))
+	bytes := 0
 	q, args := tx.selectTasks(from, args...)
-	err := tx.conn.query(q, func(r *row) error {
-		t, err := tx.scanTask(r)
-		rows = append(rows, t)
+	err = tx.conn.query(q, func(r *row) error {
+		if bounded && bytes > maxPageBytes {
+			return errEnough
+		}
+		rows = append(rows, taskRow{})
+		err := tx.scanTask(r, &rows[len(rows)-1])
+		bytes += len(rows[len(rows)-1].Body.Content)
 		return err
 	}, args...)
-	return rows, err
+	if early = errors.Is(err, errEnough); early {
+		err = nil
+	}
+	return rows, early, err
 }
 
 // withChildren reads the steps and linked resources of rows, which are

@@ -1,0 +1,1 @@
+-- The index of SQLite changes here; that of PostgreSQL stays as it is.

@@ -36,14 +36,18 @@ func database(t testing.TB) string {
 	t.Helper()
 	switch on, _, _ := strings.Cut(t.Name(), "/"); on {
 	case "TestPostgres":
-		return pgtest.Lend(t, makeSchema)
+		return pgtest.Lend(t, makeSchema) + noHints
 	case "TestPostgres18":
-		return pgtest.Lend18(t, makeSchema)
+		return pgtest.Lend18(t, makeSchema) + noHints
 	case "TestSplit":
-		return pgtest.LendSplit(t, makeSchema, splitKeys)
+		return pgtest.LendSplit(t, makeSchema, splitKeys) + noHints
 	}
 	return ""
 }
+
+// noHints is the end of a DSN without hints: the time of a conversation's bubble would
+// stand still for as long as a connection waits for one.
+const noHints = "&hints=off"
 
 func makeSchema(dsn string) error {
 	s, err := duly.New(context.Background(), duly.Config{Database: dsn})

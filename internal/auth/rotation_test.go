@@ -61,7 +61,7 @@ func TestRotation(t *testing.T) {
 	}
 	kid := func(token string) string {
 		t.Helper()
-		signed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+		signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ DATA        ?= ./data
 LISTEN      ?= 127.0.0.1:8080
 FUZZTIME    ?= 10s
 PKG         ?= ./...
+TIMEOUT     ?= 30m
 
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT      := $(shell git rev-parse --verify --quiet --short=12 HEAD 2>/dev/null || echo unknown)
@@ -43,10 +44,10 @@ test: go ## check the code and run all tests (PKG=./internal/todo: those of one 
 		echo "There is no C compiler ($$cc): the tests run without the race detector. Install gcc for it."; \
 		race=; cgo=0; \
 	fi; \
-	{ walks=0; CGO_ENABLED=$$cgo go test -json $$race $(TESTFLAGS) $(PKG) || walks=1; \
+	{ walks=0; CGO_ENABLED=$$cgo go test -json -timeout $(TIMEOUT) $$race $(TESTFLAGS) $(PKG) || walks=1; \
 		if [ -n "$$race" ] && [ '$(PKG)' = ./... ]; then \
-			CGO_ENABLED=0 go test -json -run '^(TestEveryRoute|TestPostgres18|TestSplit)' ./internal/graph || walks=1; \
-			CGO_ENABLED=0 go test -json -run '/^(postgres18|split)$$' ./internal/store || walks=1; \
+			CGO_ENABLED=0 go test -json -timeout $(TIMEOUT) -run '^(TestEveryRoute|TestPostgres18|TestSplit)' ./internal/graph || walks=1; \
+			CGO_ENABLED=0 go test -json -timeout $(TIMEOUT) -run '/^(postgres18|split)$$' ./internal/store || walks=1; \
 		fi; \
 		exit $$walks; } | awk -f .ci/summary.awk || status=1; \
 	exit $$status

@@ -573,6 +573,15 @@ func TestExternalStanding(t *testing.T) {
 	must(t, u, err)
 	check(t, r.duly.LinkUser(ctx, "grace", p.URL, "person-1"))
 	get(p.sign(t, p.good(r)), 200, "")
+	ahead := p.sign(t, p.good(r).with("iat", r.time().Unix()+60)) // by the issuer's clock
+	get(ahead, 200, "")
+	r.pass(2 * time.Second)
+	check(t, r.duly.SignOut(ctx, "grace"))
+	r.pass(2 * time.Second)
+	for range 2 {
+		get(ahead, 401, "insufficient_claims")
+	}
+	get(p.sign(t, p.good(r)), 200, "")
 	for _, tt := range []struct {
 		name string
 		do   error

@@ -241,3 +241,78 @@ func TestRowsExternalSignIn(t *testing.T) {
 		})
 	}
 }
+
+// Who was signed in at the organisation long ago changes nothing of how to sign in
+// here before it has done so again, which the organisation is asked for.
+func TestExternalSignInAge(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t)
+	idToken := ""
+	p.token = func(w http.ResponseWriter, _ *http.Request) {
+		if err := json.NewEncoder(w).Encode(map[string]any{"id_token": idToken}); err != nil {
+			panic(err)
+		}
+	}
+	r := newRealmWith(t, duly.Config{Issuers: []duly.Issuer{p.issuer(func(x *duly.Issuer) { x.ClientID = "todo-client" })}}, (*httptest.Server).Start)
+	check(t, r.duly.LinkUser(t.Context(), adele, p.URL, "person-1"))
+	signIn := func(b *browser, page *answer, signedIn any) (asked url.Values) {
+		t.Helper()
+		to, err := url.Parse(b.get(elsewhere(t, page)).header.Get("Location"))
+		check(t, err)
+		asked = to.Query()
+		now := r.time().Unix()
+		c := claims{"iss": p.URL, "aud": "todo-client", "sub": "person-1", "iat": now, "exp": now + 300, "nonce": asked.Get("nonce")}
+		p.set(func() { idToken = p.sign(t, c.with("auth_time", signedIn)) })
+		if a := b.get("/login/callback?" + url.Values{"code": {"c"}, "state": {asked.Get("state")}}.Encode()); a.status != 200 {
+			t.Fatalf("got %d %s", a.status, a.body)
+		}
+		return asked
+	}
+	const change = "/account/authenticator"
+	ago := func(d time.Duration) int64 { return r.time().Add(-d).Unix() }
+	for _, tt := range []struct {
+		name  string
+		at    any // the claim auth_time
+		fresh bool
+	}{
+		{"no time", nil, true},
+		{"just now", ago(0), true},
+		{"nine minutes ago", ago(9 * time.Minute), true},
+		{"ahead", ago(-time.Hour), true},
+		{"no number", "yesterday", true},
+		{"below all times", -1, true},
+		{"eleven minutes ago", ago(11 * time.Minute), false},
+		{"a day ago", ago(24 * time.Hour), false},
+		{"at the beginning", 0, false},
+	} {
+		b := r.browser()
+		if asked := signIn(b, b.get("/account"), tt.at); asked.Has("prompt") || asked.Has("max_age") {
+			t.Errorf("%s: the first time asks for %v", tt.name, asked)
+		}
+		page := b.get(change)
+		if again := strings.Contains(page.body, "sign in again"); !isSignedIn(b) || again == tt.fresh {
+			t.Errorf("%s: asked to sign in again: %v: %s", tt.name, again, page.body)
+		}
+		if tt.fresh {
+			continue
+		}
+		if asked := signIn(b, page, ago(0)); asked.Get("prompt") != "login" {
+			t.Errorf("%s: again asks for %v", tt.name, asked)
+		}
+		if page := b.get(change); !strings.Contains(page.body, `name="proof"`) {
+			t.Errorf("%s: after it: %s", tt.name, page.body)
+		}
+	}
+
+	r.pass(time.Hour)
+	check(t, r.duly.SignOut(t.Context(), adele))
+	b := r.browser()
+	if signIn(b, b.get("/account"), ago(2*time.Hour)); !isSignedIn(b) {
+		t.Error("who was signed out cannot come back")
+	}
+	b = r.browser()
+	page := b.get(r.authorizePath("max_age", "300"))
+	if asked := signIn(b, page, ago(0)); asked.Get("max_age") != "300" {
+		t.Errorf("asked for %v", asked)
+	}
+}

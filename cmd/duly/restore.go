@@ -25,8 +25,9 @@ func (*restoreCommand) Examples() string {
   duly serve --data /var/lib/duly-restored
 
 The backup may be of an older version of Duly: the first start brings the schema up
-to date. Run it as the account that runs the server. Passwords, secrets of applications
-and who is disabled are as they were when the backup was made.`
+to date. Run it as the account that runs the server. Passwords, second factors, links with
+external issuers, secrets of applications, signing keys and who is disabled are as they
+were when the backup was made: a key that has leaked since is good again until it is retired.`
 }
 
 // Run restores the backup.

@@ -91,8 +91,19 @@ func (i *Issuer) loginExternal(c *call) error {
 		"state": {state}, "nonce": {i.mac("external nonce", state)},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"},
 	}
-	if u, err := url.Parse(path); err == nil && u.Query().Get("login_hint") != "" {
-		v.Set("login_hint", u.Query().Get("login_hint"))
+	if u, err := url.Parse(path); err == nil {
+		for _, name := range []string{"login_hint", "max_age"} {
+			if value := u.Query().Get(name); value != "" {
+				v.Set(name, value)
+			}
+		}
+	}
+	s, err := c.session()
+	if err != nil {
+		return err
+	}
+	if s != nil { // who is signed in and sent on nevertheless has to show who it is, or wants to be another
+		v.Set("prompt", "login")
 	}
 	separator := "?"
 	if strings.Contains(said.authorizeEndpoint, "?") {
@@ -167,19 +178,36 @@ func (i *Issuer) loginCallback(c *call) error {
 		return err
 	}
 	i.externalSignIns.giveBack(c.addressGroup())
-	return c.arrive(user, began.Path)
+	return c.arrive(user, began.Path, person.signedIn(c.now, account.TokensFrom))
 }
 
 // arrive signs a user in who comes from elsewhere. It goes on by a page and not by a
 // redirect, because browsers hold the policy of the form that was sent there against
 // all the redirects that follow, of which the last leads to an application. How the
 // user was known there is the issuer's affair: the session names no methods.
-func (c *call) arrive(user, path string) error {
-	if err := c.startSession(user, ""); err != nil {
+func (c *call) arrive(user, path string, at time.Time) error {
+	if err := c.startSession(user, "", at); err != nil {
 		return err
 	}
 	c.w.Header().Set("Refresh", "0;url="+path)
 	return c.page(http.StatusOK, "arrived", page{Title: "You are signed in", Back: path})
+}
+
+// signedIn is when a person who comes at the time now has shown at the issuer who it
+// is. That may be hours ago, where the person was signed in there: then it is as
+// with a session of that age, and changes how to sign in no sooner than it has done
+// so again. It is not before the user was signed out everywhere, since the person
+// has come back after that.
+func (c *externalClaims) signedIn(now, signedOut time.Time) time.Time {
+	seconds, ok := c.all["auth_time"].(float64)
+	if !ok || seconds < 0 || seconds > float64(now.Add(-freshLife).Unix()) {
+		return now
+	}
+	at := time.Unix(int64(seconds), 0).UTC()
+	if at.Before(signedOut) {
+		return signedOut
+	}
+	return at
 }
 
 func errLostSignIn() *oauthError {

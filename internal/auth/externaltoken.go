@@ -101,7 +101,8 @@ func (x *external) verify(ctx context.Context, token string, payload []byte, now
 			return nil, err
 		}
 	}
-	return &verified{principal: p, lifetime: life, id: c.ID, issued: int64(c.IssuedAt) * 1e6, external: x, foreign: key}, nil
+	issued := min(int64(c.IssuedAt), now) * 1e6 // the issuer's clock may be ahead, and no sign-out is to be older than a token that came before it
+	return &verified{principal: p, lifetime: life, id: c.ID, issued: issued, external: x, foreign: key}, nil
 }
 
 // A usedKey is the key that a token was verified with.

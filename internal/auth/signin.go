@@ -90,15 +90,16 @@ func (c *call) session() (*signedIn, error) {
 }
 
 // startSession signs a user in, who has proved who it is by the methods. The
-// cookie of before is worth nothing from now on, and the forms of before either.
-func (c *call) startSession(user, methods string) error {
+// cookie of before is worth nothing from now on, and the forms of before either. A
+// zero time is now.
+func (c *call) startSession(user, methods string, at time.Time) error {
 	if err := c.endSession(); err != nil {
 		return err
 	}
 	cookie, hash := newSecret(sessionPrefix, user)
 	err := c.i.DB.Update(c.Context(), store.As{User: user}, func(tx *store.Tx) error {
 		agent := strings.ToValidUTF8(c.UserAgent()[:min(len(c.UserAgent()), maxUserAgent)], "")
-		return tx.PutSession(store.Session{Hash: hash, Address: c.address().String(), UserAgent: agent, Methods: methods, Expires: c.now.Add(sessionLife)})
+		return tx.PutSession(store.Session{Hash: hash, Created: at, Address: c.address().String(), UserAgent: agent, Methods: methods, Expires: c.now.Add(sessionLife)})
 	})
 	if err != nil {
 		return err
@@ -227,7 +228,7 @@ func (i *Issuer) login(c *call) error {
 }
 
 func (c *call) signIn(user, path, methods string) error {
-	if err := c.startSession(user, methods); err != nil {
+	if err := c.startSession(user, methods, time.Time{}); err != nil {
 		return err
 	}
 	c.redirect(http.StatusSeeOther, path)

@@ -32,6 +32,10 @@ type throttle struct {
 // it the one that was used least recently begins anew.
 const maxUsages = 50_000
 
+// maxCounted is the most bytes that a body counts as: whatever it says, it is
+// refused before more of it is read.
+const maxCounted = 64 << 20
+
 type usageKey struct {
 	app, user string
 	all       bool // of the application to all mailboxes
@@ -99,7 +103,7 @@ func (t *throttle) take(r *request, needs *permission) (limit string, wait time.
 	switch {
 	case !sends:
 	case r.ContentLength >= 0:
-		u.upload.count += r.ContentLength
+		u.upload.count += min(r.ContentLength, maxCounted)
 	default: // it is known once it is read
 		r.sized = &sizedBody{ReadCloser: r.Body}
 		r.Body = r.sized

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -173,6 +174,30 @@ func TestThrottleUpload(t *testing.T) {
 	wantStatus(t, m.do("PUT", path, strings.NewReader(half), "Content-Range", "bytes 0-499999/1000000"), 200)
 	m.token = "" // as the helpers of some SDKs send them
 	wantStatus(t, m.do("PUT", path, strings.NewReader(half), "Content-Range", "bytes 500000-999999/1000000"), 201)
+}
+
+// A length that is only said counts as no more than is ever read: it neither shuts
+// the client out for long nor brings the count to its end.
+func TestThrottleSaidLength(t *testing.T) {
+	t.Parallel()
+	m, clock := throttledMailbox(t, "upload=1MB/5m")
+	wantStatus(t, m.post(`{"title": "First"}`), 201)
+	for range 3 {
+		r := httptest.NewRequest("POST", newTasks, strings.NewReader(`{"title": "Huge"}`))
+		r.ContentLength = math.MaxInt64
+		r.Header.Set("Authorization", "Bearer "+m.token)
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		m.server.ServeHTTP(w, r)
+		wantStatus(t, w, 413)
+		w = m.post(`{"title": "Short"}`)
+		wantStatus(t, w, 429)
+		wait, err := strconv.Atoi(w.Header().Get("Retry-After"))
+		if err != nil || wait > 600 {
+			t.Fatal(wait, err)
+		}
+		clock.pass(time.Duration(wait) * time.Second)
+	}
 }
 
 // Each part of a batch counts, and is refused, by itself; that they run at the

@@ -134,8 +134,11 @@ func (tx *Tx) PutSession(s Session) error {
 	if err != nil {
 		return err
 	}
+	if s.Created.IsZero() {
+		s.Created = tx.now
+	}
 	return tx.conn.exec(`INSERT INTO sessions (user_id, hash, created, last_seen, address, user_agent, methods, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		text(tx.as.User), text(s.Hash), integer(tx.now.UnixMicro()), integer(tx.now.UnixMicro()), text(s.Address), text(s.UserAgent), text(s.Methods),
+		text(tx.as.User), text(s.Hash), integer(s.Created.UnixMicro()), integer(tx.now.UnixMicro()), text(s.Address), text(s.UserAgent), text(s.Methods),
 		integer(s.Expires.UnixMicro()))
 }
 

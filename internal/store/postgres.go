@@ -180,6 +180,9 @@ func (e *pgEngine) with(ctx context.Context, fn func(*pgSession) error) error {
 	}
 	s := &pgSession{ctx: ctx, engine: e, conn: c.Conn(), version: -1, locked: -1}
 	err = fn(s)
+	if _, cut := errors.AsType[*cutError](err); cut && s.conn.IsClosed() {
+		e.judge(&lostError{err: err, broke: true})
+	}
 	switch {
 	case s.conn.IsClosed() && err != nil && !isUncertain(err):
 		err = &lostError{err: err, broke: true}
@@ -195,6 +198,9 @@ func (e *pgEngine) with(ctx context.Context, fn func(*pgSession) error) error {
 			}
 			c.Release()
 		}()
+	}
+	if cut, ok := errors.AsType[*cutError](err); ok {
+		return e.settle(context.WithoutCancel(ctx), s, cut.err)
 	}
 	return err
 }

@@ -80,15 +80,12 @@ func oldBackup(t *testing.T, version int) string {
 		t.Fatal(err)
 	}
 	var scripts []string
-	for _, name := range names[:version] {
+	for n, name := range names[:version] { // what was written under each version, the next ones have moved
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		scripts = append(scripts, string(text))
-	}
-	for n := range version {
-		scripts = append(scripts, oldRows()[n+1])
+		scripts = append(scripts, string(text), oldRows()[n+1])
 	}
 	for _, script := range append(scripts, fmt.Sprintf("PRAGMA user_version = %d;", version)) {
 		if err := sqlitex.ExecuteScript(c, script, nil); err != nil {

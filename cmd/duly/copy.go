@@ -56,7 +56,7 @@ func (k *copyCommand) Run(ctx context.Context, c *console) error {
 		},
 	})
 	switch {
-	case errors.Is(err, duly.ErrHoldsData), errors.Is(err, duly.ErrHalfCopy):
+	case errors.Is(err, duly.ErrHoldsData), errors.Is(err, duly.ErrHalfCopy), errors.Is(err, duly.ErrRefused):
 		return &usageError{err}
 	case ctx.Err() != nil:
 		return errors.New("stopped by a signal: run the same command again to go on")

@@ -139,6 +139,8 @@ func TestRefusedDatabases(t *testing.T) {
 	sql(t, dsn, `CREATE ROLE weak LOGIN`, `CREATE ROLE closed NOLOGIN`, `CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0`, `CREATE DATABASE newer`, `CREATE DATABASE full_one`)
 	sql(t, inDatabase(t, dsn, "newer", "postgres"), `CREATE TABLE schema_version (one SMALLINT PRIMARY KEY, version INTEGER NOT NULL)`, `INSERT INTO schema_version VALUES (1, 1000)`)
 	addAda(t, newShell(t, "DULY_DB="+inDatabase(t, dsn, "full_one", "postgres")))
+	source := newShell(t)
+	addAda(t, source)
 	for _, c := range []struct{ name, dsn, want string }{
 		{"no sense", "postgres://u:s3cr3t@h:port/n", "--db: the address of the database makes no sense"},
 		{"another system", "mysql://u:s3cr3t@h/n", `--db: a database cannot have the scheme "mysql"`},
@@ -161,6 +163,11 @@ func TestRefusedDatabases(t *testing.T) {
 			}
 			if left, err := os.ReadDir(s.dir); len(left) > 0 || err != nil {
 				t.Errorf("it leaves %v, %v", left, err)
+			}
+			got := source.run(t, "copy", "--from", "sqlite:data/duly.db", "--to", c.dsn)
+			want := strings.Replace(c.want, "--db:", "--to:", 1)
+			if got.Status != 2 || strings.Count(got.Stderr, "\n") != 1 || !strings.Contains(got.Stderr, want) || strings.Count(got.Stderr, "opening the database") > 1 {
+				t.Errorf("duly copy: %+v, want %q", got, want)
 			}
 		})
 	}

@@ -65,12 +65,14 @@ func Copy(ctx context.Context, from, to string, o CopyOptions) (tables []CopiedT
 		}
 		target, err := openEngine(ctx, to)
 		if err != nil {
-			return fmt.Errorf("opening the database %s: %w", withoutPassword(to), err)
+			return openError(to, err)
 		}
 		defer func() { err = errors.Join(err, target.close()) }()
 		c := &copier{ctx: ctx, source: s, target: target, tables: plan, o: o, db: &DB{engine: target, now: time.Now}}
-		tables, err = c.run(withoutPassword(from))
-		return err
+		if tables, err = c.run(withoutPassword(from)); err != nil {
+			return namedError{err}
+		}
+		return nil
 	})
 	return tables, err
 }

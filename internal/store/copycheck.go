@@ -70,9 +70,9 @@ func requireSchema(s session, dsn string) error {
 	case version == 0:
 		return fmt.Errorf("%s is no database of Duly's, or an empty one", withoutPassword(dsn))
 	case version > known:
-		return errNewerSchema(version, known)
+		return openError(dsn, errNewerSchema(version, known))
 	case version < known:
-		return fmt.Errorf("the schema of %s has version %d, and a copy needs %d: run any other verb of this duly on it, such as \"duly user list\", which brings it up to date", withoutPassword(dsn), version, known)
+		return namedError{&refusal{fmt.Errorf("the schema of %s has version %d, and a copy needs %d", withoutPassword(dsn), version, known), "run any other verb of this duly on it, such as \"duly user list\", which brings it up to date"}}
 	}
 	source, err := halfCopyOf(s)
 	if err == nil && source != "" {
@@ -122,7 +122,7 @@ func checkTarget(ctx context.Context, dsn string, plan []copyTable, source strin
 		return nil
 	})
 	if err != nil {
-		err = fmt.Errorf("opening the database %s: %w", withoutPassword(dsn), err)
+		err = openError(dsn, err)
 	}
 	return err
 }

@@ -127,14 +127,16 @@ func (e *pgEngine) run(group []*pgJob) (begun int) {
 	}
 	ctx := context.WithoutCancel(group[0].ctx) // it is not one caller's to end
 	err := e.retry(ctx, func() error {
-		return e.with(ctx, func(s *pgSession) error {
+		n := 0
+		err := e.with(ctx, func(s *pgSession) (err error) {
 			s.begin(group[0].as.User)
-			n, err := s.runGroup(group)
-			if begun = max(begun, n); err == nil {
-				begun = n // what was begun before was undone
-			}
+			n, err = s.runGroup(group)
 			return err
 		})
+		if begun = max(begun, n); err == nil {
+			begun = n // what was begun before was undone
+		}
+		return err
 	})
 	if begun == 0 { // there was no connection
 		begun = len(group)

@@ -172,8 +172,16 @@ func (s *pgSession) commit(writes int) error {
 	case code != "" && !mayBeCommitted(code):
 		return err
 	}
-	return s.engine.settle(context.WithoutCancel(s.ctx), s, err)
+	return &cutError{err}
 }
+
+// A cutError is that of a commit which may have come to pass. What became of it is
+// asked when its connection is given back: as many may be cut off at once as there
+// are connections.
+type cutError struct{ err error }
+
+func (e *cutError) Error() string   { return e.err.Error() }
+func (e *cutError) Unwrap() []error { return []error{ErrUncertain, e.err} }
 
 // mayBeCommitted says whether a commit that is answered with an error of the
 // server's may have come to pass: on Citus another node, which made it, may be what
@@ -192,9 +200,6 @@ func (e *pgEngine) settle(ctx context.Context, cut *pgSession, cause error) erro
 	}
 	ctx, cancel := e.limited(ctx)
 	defer cancel()
-	if cut.conn.IsClosed() {
-		e.judge(&lostError{err: cause, broke: true})
-	}
 	for wait := 10 * time.Millisecond; ; wait *= 2 {
 		committed := false
 		err := e.with(ctx, func(s *pgSession) error {

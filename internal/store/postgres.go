@@ -180,6 +180,9 @@ func (e *pgEngine) with(ctx context.Context, fn func(*pgSession) error) error {
 	}
 	s := &pgSession{ctx: ctx, engine: e, conn: c.Conn(), version: -1, locked: -1}
 	err = fn(s)
+	if _, cut := errors.AsType[*cutError](err); cut && s.conn.IsClosed() {
+		e.judge(&lostError{err: err, broke: true})
+	}
 	switch {
 	case s.conn.IsClosed() && err != nil && !isUncertain(err):
 		err = &lostError{err: err, broke: true}
@@ -196,12 +199,23 @@ func (e *pgEngine) with(ctx context.Context, fn func(*pgSession) error) error {
 			c.Release()
 		}()
 	}
+	if cut, ok := errors.AsType[*cutError](err); ok {
+		return e.settle(context.WithoutCancel(ctx), s, cut.err)
+	}
 	return err
 }
+
+// A namedError says already what it is about.
+type namedError struct{ error }
+
+func (e namedError) Unwrap() error { return e.error }
 
 // openError says which database could not be opened, and what to do where that is
 // plain.
 func openError(dsn string, err error) error {
+	if _, ok := errors.AsType[namedError](err); ok {
+		return err
+	}
 	remedies := map[string]string{
 		"42501": "use the role that owns the tables and may create in the schema",
 		"3D000": "make the database, or name another one",
@@ -212,7 +226,7 @@ func openError(dsn string, err error) error {
 	if remedy := remedies[sqlState(err)]; remedy != "" {
 		err = &refusal{err, remedy}
 	}
-	return fmt.Errorf("opening the database %s: %w", withoutPassword(dsn), err)
+	return namedError{fmt.Errorf("opening the database %s: %w", withoutPassword(dsn), err)}
 }
 
 // connectCause is the reason why a connection was not made, in a line: pgx lists

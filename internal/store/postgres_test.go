@@ -301,14 +301,15 @@ func TestCrashedServer(t *testing.T) {
 }
 
 // TestCommitCutOff breaks the connection when a commit is on its way, before or
-// after the server has it: the write is there once, and its caller knows.
+// after the server has it: the write is there once, and its caller knows. There is one
+// connection, as when the commits of all others are cut off at the same time.
 func TestCommitCutOff(t *testing.T) {
 	t.Parallel()
 	for _, reached := range []bool{true, false} {
 		t.Run(map[bool]string{true: "answer lost", false: "commit lost"}[reached], func(t *testing.T) {
 			t.Parallel()
 			p := newProxy(t, postgres(t), reached)
-			db := open(t, p.dsn)
+			db := open(t, p.dsn+"&pool_max_conns=1")
 			as, list := addUser(t, db, "adele")
 			for n := range 5 {
 				p.armed.Store(true)

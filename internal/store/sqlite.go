@@ -140,10 +140,14 @@ func (e *sqliteEngine) view(ctx context.Context, lone bool, fn func(session) err
 	}
 	select {
 	case e.readers <- struct{}{}:
-	case <-e.stop:
-		return ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
+	default: // a request's context makes its channel where it is asked for one
+		select {
+		case e.readers <- struct{}{}:
+		case <-e.stop:
+			return ErrClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	defer func() { <-e.readers }()
 	c, err := e.reader()

@@ -286,7 +286,7 @@ func (s *Server) runPart(outer *request, p *part) {
 	}).WithContext(outer.Context())
 	r := &request{
 		Request: hr, w: &p.answer, header: p.answer.header, outer: outer,
-		id: store.NewGUID(), clientID: outer.clientID, now: s.now(), base: outer.base,
+		id: store.NewTag(), clientID: outer.clientID, now: s.now(), base: outer.base,
 		principal: outer.principal, out: make([]byte, 0, 2048),
 	}
 	if id := hr.Header.Get("client-request-id"); store.ValidGUID(id) {

@@ -211,12 +211,21 @@ func (e *encoder) context(property string, fragment ...string) {
 }
 
 // keyed writes an id as a key in a context: in quotes and parentheses, "=" as %3D.
-func keyed(id string) string {
-	id = escapeID(id)
-	if strings.ContainsAny(id, "=@") {
-		id = strings.ReplaceAll(strings.ReplaceAll(id, "=", "%3D"), "@", "%40")
+func keyed(id string) string { return string(appendKeyed(nil, id)) }
+
+func appendKeyed(b []byte, id string) []byte {
+	b = append(b, "('"...)
+	for _, c := range []byte(escapeID(id)) {
+		switch c {
+		case '=':
+			b = append(b, "%3D"...)
+		case '@':
+			b = append(b, "%40"...)
+		default:
+			b = append(b, c)
+		}
 	}
-	return "('" + id + "')"
+	return append(b, "')"...)
 }
 
 func (r *request) listsContext() string {
@@ -225,7 +234,10 @@ func (r *request) listsContext() string {
 
 func (r *request) tasksContext(list string) string {
 	if r.context.list != list || list == "" {
-		r.context.list, r.context.tasks = list, r.listsContext()+keyed(list)+"/tasks"
+		var room [128]byte
+		b := appendKeyed(append(room[:0], "users"...), r.as.User)
+		b = appendKeyed(append(b, "/todo/lists"...), list)
+		r.context.list, r.context.tasks = list, string(append(b, "/tasks"...))
 	}
 	return r.context.tasks
 }

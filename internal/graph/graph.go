@@ -140,7 +140,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		r.Request, r.head = hr.WithContext(hr.Context()), true
 		r.Method = http.MethodGet
 	}
-	r.id = store.NewGUID()
+	r.id = store.NewTag()
 	r.clientID = r.id
 	if id := hr.Header.Get("client-request-id"); store.ValidGUID(id) {
 		r.clientID = id

@@ -28,7 +28,10 @@ func (e ETag) AppendTo(b []byte) []byte {
 	return append(b, '"')
 }
 
-func (e ETag) String() string { return string(e.AppendTo(nil)) }
+func (e ETag) String() string {
+	var room [40]byte
+	return string(e.AppendTo(room[:0]))
+}
 
 // Matches says whether a list of etags, as in If-Match, holds e. The strong form
 // is taken for the weak one (semantics 4.6). A member that is no etag of ours is

@@ -19,9 +19,9 @@ import (
 const (
 	maxBatch     = 128             // writes that share one commit at most
 	busyTimeout  = 5 * time.Second // for another process, such as `duly user add`
-	readerPragma = `PRAGMA query_only = ON; PRAGMA mmap_size = 268435456; PRAGMA cache_size = -4096`
+	readerPragma = `PRAGMA query_only = ON; PRAGMA mmap_size = 33554432; PRAGMA cache_size = -2048`
 	writerPragma = `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-		PRAGMA wal_autocheckpoint = 4000; PRAGMA mmap_size = 268435456; PRAGMA cache_size = -8192`
+		PRAGMA wal_autocheckpoint = 4000; PRAGMA mmap_size = 33554432; PRAGMA cache_size = -8192`
 )
 
 // sqliteEngine runs transactions on one SQLite file: a single writer, which
@@ -140,10 +140,14 @@ func (e *sqliteEngine) view(ctx context.Context, lone bool, fn func(session) err
 	}
 	select {
 	case e.readers <- struct{}{}:
-	case <-e.stop:
-		return ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
+	default: // a request's context makes its channel where it is asked for one
+		select {
+		case e.readers <- struct{}{}:
+		case <-e.stop:
+			return ErrClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	defer func() { <-e.readers }()
 	c, err := e.reader()

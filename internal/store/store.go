@@ -91,7 +91,7 @@ func (db *DB) Update(ctx context.Context, as As, fn func(*Tx) error) error {
 		if db.meter != nil {
 			db.meter.Waited(time.Since(start))
 		}
-		committed = &Tx{ctx: ctx, db: db, conn: c, as: as, now: db.time(), work: odata.NewBudget()} // a new one for each run
+		committed = &Tx{ctx: ctx, db: db, conn: c, as: as, now: db.time(), work: *odata.NewBudget()} // a new one for each run
 		return fn(committed)
 	})
 	if err == nil {
@@ -113,13 +113,13 @@ func (db *DB) Glance(ctx context.Context, user string, fn func(*Tx) error) error
 	if _, ok := db.engine.(*sqliteEngine); !ok {
 		return db.View(ctx, user, fn)
 	}
-	var g *glance
+	g := new(glance)
 	err := db.lookup(ctx, user, func(tx *Tx) error {
-		g = &glance{session: tx.conn}
+		g.session, g.made = tx.conn, 0
 		tx.conn = g
 		return fn(tx)
 	})
-	if g != nil && g.made > 1 {
+	if g.made > 1 {
 		return db.View(ctx, user, fn)
 	}
 	return err
@@ -158,7 +158,7 @@ func (db *DB) view(ctx context.Context, user string, lone bool, fn func(*Tx) err
 		defer func() { db.meter.Read(time.Since(start)) }()
 	}
 	return db.engine.view(ctx, lone, func(c session) error {
-		return fn(&Tx{ctx: ctx, db: db, conn: c, as: As{User: user}, now: db.time(), work: odata.NewBudget()})
+		return fn(&Tx{ctx: ctx, db: db, conn: c, as: As{User: user}, now: db.time(), work: *odata.NewBudget()})
 	})
 }
 
@@ -186,7 +186,7 @@ type Tx struct {
 	conn session
 	as   As
 	now  time.Time
-	work *odata.Budget // for filters that SQL does not tell
+	work odata.Budget // for filters that SQL does not tell
 
 	places  places   // of the task that was read last
 	inList  string   // the list that holds it

@@ -35,7 +35,7 @@ func newRawWriter(file string) (w *rawWriter, err error) {
 	if w.conn, err = sqlite.OpenConn(file, sqlite.OpenReadWrite); err != nil {
 		return nil, err
 	}
-	for _, setting := range []string{"journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "wal_autocheckpoint = 4000", "mmap_size = 33554432", "cache_size = -8192"} {
+	for _, setting := range []string{"journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "wal_autocheckpoint = 4000", "mmap_size = 50331648", "cache_size = -4096"} {
 		err = errors.Join(err, sqlitex.ExecuteTransient(w.conn, "PRAGMA "+setting, nil))
 	}
 	if err == nil {

@@ -13,7 +13,7 @@ import (
 // On Citus the rows of a table lie on many nodes, by the hash of one column: those
 // of a mailbox together, and what belongs to no mailbox together under the constant
 // in its first column. So a statement names in each table whose rows it is about,
-// and one node answers it. docs/adr/0010-citus.md has the rules and their reasons.
+// and one node answers it. docs/adr/0009-citus.md has the rules and their reasons.
 
 // everyMailbox marks the statements that are about no one mailbox. They need all
 // nodes, their answer is of no one moment, and so nothing is decided by them. Each

@@ -90,13 +90,7 @@ func ArchiveTask(t *todo.Task) []byte {
 	e.str("title", t.Title)
 	e.instant("createdDateTime", t.Created)
 	e.instant("lastModifiedDateTime", t.Modified)
-	e.name("categories")
-	e.b = append(e.b, '[')
-	for _, c := range t.Categories {
-		e.comma()
-		e.b = appendJSONString(e.b, c)
-	}
-	e.b = append(e.b, ']')
+	e.strs("categories", t.Categories)
 	e.str("id", t.ID)
 	e.name("body")
 	e.b = append(e.b, '{')

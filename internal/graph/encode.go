@@ -120,6 +120,17 @@ func (e *encoder) str(name, value string) {
 	e.b = appendJSONString(e.b, value)
 }
 
+// strs writes a collection of strings.
+func (e *encoder) strs(name string, values []string) {
+	e.name(name)
+	e.b = append(e.b, '[')
+	for _, value := range values {
+		e.comma()
+		e.b = appendJSONString(e.b, value)
+	}
+	e.b = append(e.b, ']')
+}
+
 // optional writes a member unless its value is empty.
 func (e *encoder) optional(name, value string) {
 	if value != "" {
@@ -267,13 +278,7 @@ func (e *encoder) task(t *todo.Task, tasks string) {
 	e.instant("createdDateTime", t.Created)
 	e.instant("lastModifiedDateTime", t.Modified)
 	e.boolean("hasAttachments", t.HasAttachments)
-	e.name("categories")
-	e.b = append(e.b, '[')
-	for _, c := range t.Categories {
-		e.comma()
-		e.b = appendJSONString(e.b, c)
-	}
-	e.b = append(e.b, ']')
+	e.strs("categories", t.Categories)
 	e.str("id", t.ID)
 	e.body(t.Body)
 	if len(t.ChecklistItems) > 0 {
@@ -455,13 +460,7 @@ func (e *encoder) heldLink(h *store.HeldLink) {
 // user writes the default properties of a user; unlike those of To Do, their
 // nulls are written (surface §3).
 func (e *encoder) user(u *todo.User) {
-	e.name("businessPhones")
-	e.b = append(e.b, '[')
-	for _, p := range u.BusinessPhones {
-		e.comma()
-		e.b = appendJSONString(e.b, p)
-	}
-	e.b = append(e.b, ']')
+	e.strs("businessPhones", u.BusinessPhones)
 	e.orNull("displayName", u.DisplayName)
 	e.orNull("givenName", u.GivenName)
 	e.orNull("jobTitle", u.JobTitle)

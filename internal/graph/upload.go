@@ -55,7 +55,7 @@ func (s *Server) createUploadSession(r *request) error {
 	e.context("", "microsoft.graph.uploadSession")
 	e.str("uploadUrl", r.taskAddress(&u.File)+"/attachmentSessions/"+u.ID)
 	e.instant("expirationDateTime", u.Expires)
-	e.ranges("nextExpectedRanges", "0-")
+	e.strs("nextExpectedRanges", []string{"0-"})
 	e.close()
 	r.answer(http.StatusCreated, e.b)
 	return nil
@@ -86,22 +86,11 @@ func decodeAttachmentInfo(v jsonValue) (p todo.AttachmentInfo, err error) {
 	return p, d.err
 }
 
-// ranges writes a collection of ranges.
-func (e *encoder) ranges(name string, ranges ...string) {
-	e.name(name)
-	e.b = append(e.b, '[')
-	for _, one := range ranges {
-		e.comma()
-		e.b = appendJSONString(e.b, one)
-	}
-	e.b = append(e.b, ']')
-}
-
 // uploadSession writes the members of an attachmentSession.
 func (e *encoder) uploadSession(u *todo.UploadSession) {
 	e.str("id", u.ID)
 	e.instant("expirationDateTime", u.Expires)
-	e.ranges("nextExpectedRanges", u.Expected()...)
+	e.strs("nextExpectedRanges", u.Expected())
 }
 
 func (r *request) sessionsContext() string {
@@ -256,10 +245,10 @@ func (s *Server) putSlice(r *request) error {
 	if atContent { // the documented form, and its members as all others are spelled
 		next = []string{strconv.FormatInt(u.Received, 10)}
 		e.instant("ExpirationDateTime", u.Expires)
-		e.ranges("NextExpectedRanges", next...)
+		e.strs("NextExpectedRanges", next)
 	}
 	e.instant("expirationDateTime", u.Expires)
-	e.ranges("nextExpectedRanges", next...)
+	e.strs("nextExpectedRanges", next)
 	e.close()
 	r.answer(http.StatusOK, e.b)
 	return nil

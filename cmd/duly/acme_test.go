@@ -72,7 +72,8 @@ func newACMEServer(t *testing.T, host string) *acmeServer {
 	if a.cert, err = x509.ParseCertificate(der); err != nil {
 		t.Fatal(err)
 	}
-	a.Server = httptest.NewServer(a)
+	a.Server = httptest.NewUnstartedServer(a)
+	a.Start() // only now, since its handler reads a.Server
 	t.Cleanup(a.Close)
 	return a
 }
@@ -301,6 +302,8 @@ func TestACME(t *testing.T) {
 		p.call(t, token, "GET", "/v1.0/me", "", http.StatusOK)
 		p.stop(t)
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if a.orders != 1 || !cmp.Equal(a.contact, []string{"mailto:ops@example.org"}) {
 		t.Errorf("there were %d orders, and the contact is %q", a.orders, a.contact)
 	}

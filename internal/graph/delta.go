@@ -275,6 +275,9 @@ func (s *Server) deltaPage(r *request, schema *odata.Schema, source deltaSource,
 		case t.After < round.Floor || t.After > round.Version:
 			return errSyncState(todo.TokenOutlived)
 		}
+		if err := tx.Long(); err != nil {
+			return err
+		}
 		switch {
 		case r.query.latest:
 			t.Full, next, done = false, t, true

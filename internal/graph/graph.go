@@ -491,7 +491,7 @@ func (s *Server) update(r *request, fn func(*store.Tx) error) error {
 	return s.db.Update(r.Context(), r.as, fn)
 }
 
-// glance is view for an fn that makes one statement as a rule.
+// glance is view for an fn that reads a few rows.
 func (s *Server) glance(r *request, fn func(*store.Tx) error) error {
 	return s.db.Glance(r.Context(), r.as.User, fn)
 }

@@ -21,7 +21,7 @@ import (
 const taskFileAttachment = "taskFileAttachment"
 
 func (r *request) attachmentsContext() string {
-	return r.childContext(r.params["list"], r.params["task"], "attachments")
+	return r.childContext(r.params.get("list"), r.params.get("task"), "attachments")
 }
 
 // attachment loads the attachment of the path, which is complete, and its task.
@@ -29,10 +29,10 @@ func (r *request) attachment(tx *store.Tx) (t todo.Task, a todo.Attachment, err 
 	if t, err = r.task(tx); err != nil {
 		return t, a, err
 	}
-	if !store.ValidID(r.params["attachment"]) {
+	if !store.ValidID(r.params.get("attachment")) {
 		return t, a, malformedID()
 	}
-	a, err = tx.Attachment(t.ListID, t.ID, r.params["attachment"])
+	a, err = tx.Attachment(t.ListID, t.ID, r.params.get("attachment"))
 	return t, a, err
 }
 

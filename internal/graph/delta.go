@@ -111,7 +111,7 @@ type deltaItem struct {
 
 // deltaTasks serves GET …/tasks/delta.
 func (s *Server) deltaTasks(r *request) error {
-	list := r.params["list"]
+	list := r.params.get("list")
 	if !store.ValidID(list) { // and may be an alias
 		err := s.view(r, func(tx *store.Tx) (err error) { list, err = r.list(tx); return err })
 		if err != nil {

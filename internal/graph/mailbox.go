@@ -173,7 +173,7 @@ func (s *Server) supportedLanguages(r *request) error {
 // standard as its parameter or without.
 func (s *Server) supportedTimeZones(r *request) error {
 	standard := todo.WindowsStandard
-	if sent, ok := r.params["TimeZoneStandard"]; ok {
+	if sent, ok := r.params.lookup("TimeZoneStandard"); ok {
 		name, err := odata.ResolveParameter(sent, r.query.aliases)
 		if err != nil {
 			return err

@@ -64,7 +64,7 @@ func (s *Server) listSubscriptions(r *request) error {
 // enterSubscription makes the mailbox that holds the subscription of the path
 // that of the request, and returns the subscription's id.
 func (s *Server) enterSubscription(r *request) (id string, err error) {
-	if id = strings.ToLower(r.params["subscription"]); !store.ValidGUID(id) {
+	if id = strings.ToLower(r.params.get("subscription")); !store.ValidGUID(id) {
 		return "", malformedID()
 	}
 	if r.principal.AppOnly {
@@ -245,19 +245,19 @@ func (s *Server) enterResource(r *request, resource string) (match, error) {
 	default:
 		return m, errBadResource()
 	}
-	if m.params["user"] == "" {
+	if m.params.get("user") == "" {
 		return m, meNeedsUser()
 	}
-	return m, s.enter(r, m.params["user"])
+	return m, s.enter(r, m.params.get("user"))
 }
 
 // scope is what a resource stands for in the mailbox, where it is there.
 func (s *Server) scope(tx *store.Tx, at match) (scope store.Scope, err error) {
-	list, one := at.params["list"]
+	list, one := at.params.lookup("list")
 	if !one {
 		return store.Scope{Kind: store.ListChange}, nil
 	}
-	scope = store.Scope{Kind: store.TaskChange, ListID: list, TaskID: at.params["task"]}
+	scope = store.Scope{Kind: store.TaskChange, ListID: list, TaskID: at.params.get("task")}
 	if strings.EqualFold(list, defaultListAlias) {
 		l, err := tx.DefaultList()
 		if err != nil {

@@ -38,7 +38,7 @@ func (r *request) attachment(tx *store.Tx) (t todo.Task, a todo.Attachment, err 
 
 // attachments loads all of the task's.
 func (s *Server) attachments(r *request) (out []todo.Attachment, err error) {
-	err = s.view(r, func(tx *store.Tx) error {
+	err = s.glance(r, func(tx *store.Tx) error {
 		t, err := r.task(tx)
 		if err != nil {
 			return err

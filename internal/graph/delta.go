@@ -113,7 +113,7 @@ type deltaItem struct {
 func (s *Server) deltaTasks(r *request) error {
 	list := r.params.get("list")
 	if !store.ValidID(list) { // and may be an alias
-		err := s.view(r, func(tx *store.Tx) (err error) { list, err = r.list(tx); return err })
+		err := s.glance(r, func(tx *store.Tx) (err error) { list, err = r.list(tx); return err })
 		if err != nil {
 			return err
 		}

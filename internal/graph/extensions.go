@@ -76,7 +76,7 @@ func (s *Server) readExtensions(r *request) (o options, x extended, err error) {
 	if o, err = s.readOptions(r, store.ExtensionSchema()); err != nil {
 		return o, x, err
 	}
-	err = s.view(r, func(tx *store.Tx) (err error) {
+	err = s.glance(r, func(tx *store.Tx) (err error) {
 		x, err = r.extended(tx)
 		return err
 	})

@@ -48,7 +48,7 @@ func (r *request) selectedSettings(o options, of string) (bool, error) {
 
 // owner loads the owner of the mailbox.
 func (s *Server) owner(r *request) (u todo.User, err error) {
-	err = s.view(r, func(tx *store.Tx) (err error) {
+	err = s.glance(r, func(tx *store.Tx) (err error) {
 		u, err = tx.Owner()
 		return err
 	})

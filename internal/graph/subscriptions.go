@@ -39,7 +39,7 @@ func (s *Server) listSubscriptions(r *request) error {
 	if r.principal.AppOnly {
 		all, err = s.db.SubscriptionsOf(r.Context(), r.principal.App, maxInMemory)
 	} else {
-		err = s.view(r, func(tx *store.Tx) (err error) { all, err = tx.Subscriptions(); return err })
+		err = s.glance(r, func(tx *store.Tx) (err error) { all, err = tx.Subscriptions(); return err })
 	}
 	if err == nil {
 		err = checkInMemory(len(all))
@@ -92,7 +92,7 @@ func (s *Server) getSubscription(r *request) error {
 		return err
 	}
 	var sub store.Subscription
-	err = s.view(r, func(tx *store.Tx) (err error) { sub, err = r.subscription(tx, id); return err })
+	err = s.glance(r, func(tx *store.Tx) (err error) { sub, err = r.subscription(tx, id); return err })
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (s *Server) createSubscription(r *request) error {
 		sub.Scope, err = s.scope(tx, at)
 		return err
 	}
-	if err := s.view(r, scope); err != nil {
+	if err := s.glance(r, scope); err != nil {
 		return err
 	}
 	if err := s.handshakes(r, sub.NotificationURL, sub.LifecycleURL); err != nil {
@@ -308,7 +308,7 @@ func (s *Server) patchSubscription(r *request) error {
 	}
 	var sub store.Subscription
 	load := func(tx *store.Tx) (err error) { sub, err = r.subscription(tx, id); return err }
-	if err := s.view(r, load); err != nil {
+	if err := s.glance(r, load); err != nil {
 		return err
 	}
 	if end.Has() {

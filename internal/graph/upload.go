@@ -111,7 +111,7 @@ func (r *request) uploadSession(tx *store.Tx) (u todo.UploadSession, err error) 
 
 // uploadSessions loads all of the task's.
 func (s *Server) uploadSessions(r *request) (out []todo.UploadSession, err error) {
-	err = s.view(r, func(tx *store.Tx) error {
+	err = s.glance(r, func(tx *store.Tx) error {
 		t, err := r.task(tx)
 		if err != nil {
 			return err
@@ -177,7 +177,7 @@ func (s *Server) getUploadSession(r *request) error {
 		return err
 	}
 	var u todo.UploadSession
-	err := s.view(r, func(tx *store.Tx) (err error) {
+	err := s.glance(r, func(tx *store.Tx) (err error) {
 		u, err = r.uploadSession(tx)
 		return err
 	})

@@ -18,9 +18,9 @@ import (
 const (
 	maxBatch     = 128             // writes that share one commit at most
 	busyTimeout  = 5 * time.Second // for another process, such as `duly user add`
-	readerPragma = `PRAGMA query_only = ON; PRAGMA mmap_size = 50331648; PRAGMA cache_size = -1024`
+	readerPragma = `PRAGMA query_only = ON; PRAGMA mmap_size = 58720256; PRAGMA cache_size = -512`
 	writerPragma = `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-		PRAGMA wal_autocheckpoint = 4000; PRAGMA mmap_size = 50331648; PRAGMA cache_size = -4096`
+		PRAGMA wal_autocheckpoint = 4000; PRAGMA mmap_size = 58720256; PRAGMA cache_size = -4096`
 )
 
 // sqliteEngine runs transactions on one SQLite file: a single writer, which

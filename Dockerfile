@@ -6,7 +6,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=dev
-RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /out/duly ./cmd/duly \
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -pgo cmd/duly/load.pgo -ldflags "-s -w -X main.version=${VERSION}" -o /out/duly ./cmd/duly \
  && mkdir -m 0700 /out/data
 
 FROM scratch

@@ -16,7 +16,7 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 COMMIT      := $(shell git rev-parse --verify --quiet --short=12 HEAD 2>/dev/null || echo unknown)
 LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-.PHONY: help run build test check bench fuzz generate clean go
+.PHONY: help run build test check bench profile fuzz generate clean go
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -26,7 +26,7 @@ run: build ## build and run the server for development on LISTEN, with its data 
 	@exec bin/duly serve --dev --data $(DATA) --listen $(LISTEN)
 
 build: go ## build bin/duly, a static binary
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/duly ./cmd/duly
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -pgo cmd/duly/load.pgo -ldflags '$(LDFLAGS)' -o bin/duly ./cmd/duly
 
 # SQLite is C in Go, whose pointers the race detector would check at every use: the
 # tests would take four times as long.
@@ -66,6 +66,12 @@ check: go ## look for mistakes without running anything: gofmt, go vet, staticch
 bench: build ## measure bin/duly beside its targets (BENCHFLAGS=-growth: from 1e4 to 1e6 tasks), then run all benchmarks
 	go run ./internal/perf $(BENCHFLAGS)
 	go test -run '^$$' -bench . -benchmem $(PKG)
+
+# Its name is not default.pgo, with which the tests would compile everything twice.
+profile: build ## measure again what the compiler optimises bin/duly for, and write cmd/duly/load.pgo
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	go run ./internal/perf -rounds 1 -each 10s -profile "$$dir"; \
+	go tool pprof -proto bin/duly "$$dir"/*.pprof >cmd/duly/load.pgo
 
 fuzz: go ## run every fuzz target for FUZZTIME (10s)
 	@for package in $$(go list $(PKG)); do \

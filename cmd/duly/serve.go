@@ -59,7 +59,7 @@ most; the second one stops at once.`
 // the garbage collector alone: it lets a small heap grow by so much before it is
 // looked through, instead of by its own size hundreds of times a second, and makes no
 // difference to a large one.
-const ballast = 16 << 20
+const ballast = 6 << 20
 
 // Run serves until a signal comes.
 func (s *serveCommand) Run(ctx context.Context, c *console) error {

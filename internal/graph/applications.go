@@ -218,7 +218,7 @@ func publicHasNone() error {
 
 // application is the id of the path.
 func (r *request) application() (string, error) {
-	id := strings.ToLower(r.params["application"])
+	id := strings.ToLower(r.params.get("application"))
 	if !store.ValidGUID(id) {
 		return "", noApplication(id)
 	}

@@ -21,7 +21,7 @@ import (
 const taskFileAttachment = "taskFileAttachment"
 
 func (r *request) attachmentsContext() string {
-	return r.childContext(r.params["list"], r.params["task"], "attachments")
+	return r.childContext(r.params.get("list"), r.params.get("task"), "attachments")
 }
 
 // attachment loads the attachment of the path, which is complete, and its task.
@@ -29,16 +29,16 @@ func (r *request) attachment(tx *store.Tx) (t todo.Task, a todo.Attachment, err 
 	if t, err = r.task(tx); err != nil {
 		return t, a, err
 	}
-	if !store.ValidID(r.params["attachment"]) {
+	if !store.ValidID(r.params.get("attachment")) {
 		return t, a, malformedID()
 	}
-	a, err = tx.Attachment(t.ListID, t.ID, r.params["attachment"])
+	a, err = tx.Attachment(t.ListID, t.ID, r.params.get("attachment"))
 	return t, a, err
 }
 
 // attachments loads all of the task's.
 func (s *Server) attachments(r *request) (out []todo.Attachment, err error) {
-	err = s.view(r, func(tx *store.Tx) error {
+	err = s.glance(r, func(tx *store.Tx) error {
 		t, err := r.task(tx)
 		if err != nil {
 			return err

@@ -53,7 +53,7 @@ func (s *Server) categories(r *request) (o options, all []todo.OutlookCategory, 
 	if o, err = s.readOptions(r, store.CategorySchema()); err != nil {
 		return o, nil, err
 	}
-	err = s.view(r, func(tx *store.Tx) (err error) {
+	err = s.glance(r, func(tx *store.Tx) (err error) {
 		all, err = tx.Categories()
 		return err
 	})
@@ -118,7 +118,7 @@ func (s *Server) getCategory(r *request) error {
 		return err
 	}
 	var c todo.OutlookCategory
-	err = s.view(r, func(tx *store.Tx) (err error) {
+	err = s.glance(r, func(tx *store.Tx) (err error) {
 		c, err = tx.Category(id)
 		return err
 	})

@@ -12,7 +12,7 @@ import (
 
 // loadTask reads the task of the path.
 func (s *Server) loadTask(r *request) (t todo.Task, err error) {
-	err = s.view(r, func(tx *store.Tx) (err error) {
+	err = s.glance(r, func(tx *store.Tx) (err error) {
 		t, err = r.task(tx)
 		return err
 	})

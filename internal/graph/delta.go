@@ -111,9 +111,9 @@ type deltaItem struct {
 
 // deltaTasks serves GET …/tasks/delta.
 func (s *Server) deltaTasks(r *request) error {
-	list := r.params["list"]
+	list := r.params.get("list")
 	if !store.ValidID(list) { // and may be an alias
-		err := s.view(r, func(tx *store.Tx) (err error) { list, err = r.list(tx); return err })
+		err := s.glance(r, func(tx *store.Tx) (err error) { list, err = r.list(tx); return err })
 		if err != nil {
 			return err
 		}
@@ -274,6 +274,9 @@ func (s *Server) deltaPage(r *request, schema *odata.Schema, source deltaSource,
 			t.After = round.Version
 		case t.After < round.Floor || t.After > round.Version:
 			return errSyncState(todo.TokenOutlived)
+		}
+		if err := tx.Long(); err != nil {
+			return err
 		}
 		switch {
 		case r.query.latest:

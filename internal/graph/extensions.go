@@ -21,7 +21,7 @@ type extended struct {
 
 // extended loads the task or the list of the path.
 func (r *request) extended(tx *store.Tx) (x extended, err error) {
-	if _, ofTask := r.params["task"]; ofTask {
+	if _, ofTask := r.params.lookup("task"); ofTask {
 		t, err := r.task(tx)
 		if err != nil {
 			return x, err
@@ -76,7 +76,7 @@ func (s *Server) readExtensions(r *request) (o options, x extended, err error) {
 	if o, err = s.readOptions(r, store.ExtensionSchema()); err != nil {
 		return o, x, err
 	}
-	err = s.view(r, func(tx *store.Tx) (err error) {
+	err = s.glance(r, func(tx *store.Tx) (err error) {
 		x, err = r.extended(tx)
 		return err
 	})
@@ -116,7 +116,7 @@ func (s *Server) getExtension(r *request) error {
 	if err != nil {
 		return err
 	}
-	found, err := todo.FindExtension(x.extensions, todo.ExtensionName(r.params["item"]))
+	found, err := todo.FindExtension(x.extensions, todo.ExtensionName(r.params.get("item")))
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (s *Server) patchExtension(r *request) error {
 		return err
 	}
 	x, err := s.changeExtensions(r, func(old []todo.Extension) ([]todo.Extension, error) {
-		was, err := todo.FindExtension(old, todo.ExtensionName(r.params["item"]))
+		was, err := todo.FindExtension(old, todo.ExtensionName(r.params.get("item")))
 		if err != nil {
 			return nil, err
 		}
@@ -168,7 +168,7 @@ func (s *Server) patchExtension(r *request) error {
 // there as well, which changes nothing (semantics 16.4).
 func (s *Server) deleteExtension(r *request) error {
 	_, err := s.changeExtensions(r, func(old []todo.Extension) ([]todo.Extension, error) {
-		return todo.DeleteExtension(old, todo.ExtensionName(r.params["item"])), nil
+		return todo.DeleteExtension(old, todo.ExtensionName(r.params.get("item"))), nil
 	})
 	if err != nil {
 		return err

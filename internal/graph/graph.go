@@ -333,7 +333,7 @@ func (s *Server) authorize(r *request, needs *permission) error {
 		return nil
 	}
 	if r.refused != nil { // it is an uploadSecret's: the path has to name the mailbox, which need not exist
-		if r.as.User = strings.ToLower(r.params["user"]); !store.ValidGUID(r.as.User) {
+		if r.as.User = strings.ToLower(r.params.get("user")); !store.ValidGUID(r.as.User) {
 			return r.refused
 		}
 		return nil
@@ -346,7 +346,7 @@ func (s *Server) authorize(r *request, needs *permission) error {
 	if !hasAny(p, allowed) {
 		return denied(needs.directory)
 	}
-	target, named := r.params["user"]
+	target, named := r.params.lookup("user")
 	switch {
 	case p.AppOnly && target == "":
 		if !named && (needs.directory || needs == subscriptionsRead) {
@@ -491,7 +491,7 @@ func (s *Server) update(r *request, fn func(*store.Tx) error) error {
 	return s.db.Update(r.Context(), r.as, fn)
 }
 
-// glance is view for an fn that makes one statement as a rule.
+// glance is view for an fn that reads a few rows.
 func (s *Server) glance(r *request, fn func(*store.Tx) error) error {
 	return s.db.Glance(r.Context(), r.as.User, fn)
 }
@@ -507,7 +507,7 @@ const defaultListAlias = "Tasks"
 // list finds the list of the path, by id or by its alias, and writes the real id
 // into the request, so that links of the answer hold it.
 func (r *request) list(tx *store.Tx) (string, error) {
-	id := r.params["list"]
+	id := r.params.get("list")
 	if store.ValidID(id) {
 		return id, nil
 	}
@@ -518,7 +518,7 @@ func (r *request) list(tx *store.Tx) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	r.params["list"] = l.ID
+	r.params.set("list", l.ID)
 	r.path = replaceSegment(r.path, "/todo/lists/"+escapeID(id), "/todo/lists/"+l.ID)
 	return l.ID, nil
 }
@@ -535,15 +535,15 @@ func (r *request) task(tx *store.Tx) (todo.Task, error) {
 	if err != nil {
 		return todo.Task{}, err
 	}
-	if !store.ValidID(r.params["task"]) {
+	if !store.ValidID(r.params.get("task")) {
 		return todo.Task{}, malformedID()
 	}
-	return tx.Task(list, r.params["task"])
+	return tx.Task(list, r.params.get("task"))
 }
 
 // item is the id of the step or linked resource of the path.
 func (r *request) item() (string, error) {
-	id := r.params["item"]
+	id := r.params.get("item")
 	if !store.ValidGUID(id) {
 		return "", malformedID()
 	}

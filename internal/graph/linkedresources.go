@@ -224,7 +224,7 @@ func (s *Server) getOwnLinkedResource(r *request) error {
 		return err
 	}
 	var h store.HeldLink
-	err = s.view(r, func(tx *store.Tx) (err error) {
+	err = s.glance(r, func(tx *store.Tx) (err error) {
 		h, err = tx.LinkedResource(id)
 		return err
 	})

@@ -93,6 +93,9 @@ func (o options) tasksOf(tx *store.Tx, list string) ([]todo.Task, error) {
 	if x == nil {
 		return nil, nil
 	}
+	if err := tx.Long(); err != nil {
+		return nil, err
+	}
 	limit := defaultPage
 	if x.Top >= 0 {
 		limit = min(x.Top, maxPage)
@@ -201,7 +204,7 @@ func (s *Server) getList(r *request) error {
 	}
 	var l todo.TaskList
 	var tasks []todo.Task
-	err = s.view(r, func(tx *store.Tx) (err error) {
+	err = s.glance(r, func(tx *store.Tx) (err error) {
 		if l, err = r.taskList(tx); err == nil {
 			tasks, err = o.expandList(tx, &l)
 		}

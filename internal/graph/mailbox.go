@@ -48,7 +48,7 @@ func (r *request) selectedSettings(o options, of string) (bool, error) {
 
 // owner loads the owner of the mailbox.
 func (s *Server) owner(r *request) (u todo.User, err error) {
-	err = s.view(r, func(tx *store.Tx) (err error) {
+	err = s.glance(r, func(tx *store.Tx) (err error) {
 		u, err = tx.Owner()
 		return err
 	})
@@ -173,7 +173,7 @@ func (s *Server) supportedLanguages(r *request) error {
 // standard as its parameter or without.
 func (s *Server) supportedTimeZones(r *request) error {
 	standard := todo.WindowsStandard
-	if sent, ok := r.params["TimeZoneStandard"]; ok {
+	if sent, ok := r.params.lookup("TimeZoneStandard"); ok {
 		name, err := odata.ResolveParameter(sent, r.query.aliases)
 		if err != nil {
 			return err

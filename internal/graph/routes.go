@@ -251,8 +251,35 @@ func (n *node) allow() string {
 // path as links of the answer spell it.
 type match struct {
 	node   *node
-	params map[string]string
+	params params
 	path   string
+}
+
+// params are the parameters of a path, each by the name of its node.
+type params []param
+
+type param struct{ name, value string }
+
+func (p params) lookup(name string) (value string, ok bool) {
+	for i := range p {
+		if p[i].name == name {
+			return p[i].value, true
+		}
+	}
+	return "", false
+}
+
+func (p params) get(name string) string {
+	value, _ := p.lookup(name)
+	return value
+}
+
+func (p params) set(name, value string) {
+	for i := range p {
+		if p[i].name == name {
+			p[i].value = value
+		}
+	}
 }
 
 // meToken is what the official SDKs call "/me" before they send a request; it
@@ -266,7 +293,7 @@ func (n *node) find(path string, self string) (m match, err error) {
 	if err != nil {
 		return m, err
 	}
-	m.params = make(map[string]string, 4)
+	m.params = make(params, 0, 4)
 	var b strings.Builder
 	b.Grow(len(path) + len("users/") + len(self))
 	for i, s := range segments {
@@ -276,7 +303,7 @@ func (n *node) find(path string, self string) (m match, err error) {
 			continue
 		case next != nil && !s.Key && s.KeyName == "":
 			if i == 0 && strings.EqualFold(s.Name, "me") {
-				m.params["user"] = self
+				m.params = append(m.params, param{"user", self})
 				b.WriteString("/me")
 			} else {
 				b.WriteByte('/')
@@ -291,7 +318,7 @@ func (n *node) find(path string, self string) (m match, err error) {
 			if next.segment == "user" && strings.EqualFold(id, meToken) {
 				id = self
 			}
-			m.params[next.segment] = id
+			m.params = append(m.params, param{next.segment, id})
 			if next.named {
 				b.WriteString("(" + next.segment + "='" + escapeID(id) + "')")
 			} else {

@@ -39,7 +39,7 @@ func (s *Server) listSubscriptions(r *request) error {
 	if r.principal.AppOnly {
 		all, err = s.db.SubscriptionsOf(r.Context(), r.principal.App, maxInMemory)
 	} else {
-		err = s.view(r, func(tx *store.Tx) (err error) { all, err = tx.Subscriptions(); return err })
+		err = s.glance(r, func(tx *store.Tx) (err error) { all, err = tx.Subscriptions(); return err })
 	}
 	if err == nil {
 		err = checkInMemory(len(all))
@@ -64,7 +64,7 @@ func (s *Server) listSubscriptions(r *request) error {
 // enterSubscription makes the mailbox that holds the subscription of the path
 // that of the request, and returns the subscription's id.
 func (s *Server) enterSubscription(r *request) (id string, err error) {
-	if id = strings.ToLower(r.params["subscription"]); !store.ValidGUID(id) {
+	if id = strings.ToLower(r.params.get("subscription")); !store.ValidGUID(id) {
 		return "", malformedID()
 	}
 	if r.principal.AppOnly {
@@ -92,7 +92,7 @@ func (s *Server) getSubscription(r *request) error {
 		return err
 	}
 	var sub store.Subscription
-	err = s.view(r, func(tx *store.Tx) (err error) { sub, err = r.subscription(tx, id); return err })
+	err = s.glance(r, func(tx *store.Tx) (err error) { sub, err = r.subscription(tx, id); return err })
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (s *Server) createSubscription(r *request) error {
 		sub.Scope, err = s.scope(tx, at)
 		return err
 	}
-	if err := s.view(r, scope); err != nil {
+	if err := s.glance(r, scope); err != nil {
 		return err
 	}
 	if err := s.handshakes(r, sub.NotificationURL, sub.LifecycleURL); err != nil {
@@ -245,19 +245,19 @@ func (s *Server) enterResource(r *request, resource string) (match, error) {
 	default:
 		return m, errBadResource()
 	}
-	if m.params["user"] == "" {
+	if m.params.get("user") == "" {
 		return m, meNeedsUser()
 	}
-	return m, s.enter(r, m.params["user"])
+	return m, s.enter(r, m.params.get("user"))
 }
 
 // scope is what a resource stands for in the mailbox, where it is there.
 func (s *Server) scope(tx *store.Tx, at match) (scope store.Scope, err error) {
-	list, one := at.params["list"]
+	list, one := at.params.lookup("list")
 	if !one {
 		return store.Scope{Kind: store.ListChange}, nil
 	}
-	scope = store.Scope{Kind: store.TaskChange, ListID: list, TaskID: at.params["task"]}
+	scope = store.Scope{Kind: store.TaskChange, ListID: list, TaskID: at.params.get("task")}
 	if strings.EqualFold(list, defaultListAlias) {
 		l, err := tx.DefaultList()
 		if err != nil {
@@ -308,7 +308,7 @@ func (s *Server) patchSubscription(r *request) error {
 	}
 	var sub store.Subscription
 	load := func(tx *store.Tx) (err error) { sub, err = r.subscription(tx, id); return err }
-	if err := s.view(r, load); err != nil {
+	if err := s.glance(r, load); err != nil {
 		return err
 	}
 	if end.Has() {

@@ -66,7 +66,7 @@ func (s *Server) countTasks(r *request) error {
 
 // listOrAll is the list of the path; empty where the path has none.
 func (r *request) listOrAll(tx *store.Tx) (string, error) {
-	if _, named := r.params["list"]; !named {
+	if _, named := r.params.lookup("list"); !named {
 		return "", nil
 	}
 	return r.list(tx)
@@ -318,10 +318,10 @@ func (s *Server) deleteTask(r *request) error {
 		if err != nil {
 			return err
 		}
-		if !store.ValidID(r.params["task"]) {
+		if !store.ValidID(r.params.get("task")) {
 			return malformedID()
 		}
-		return tx.DeleteTask(list, r.params["task"])
+		return tx.DeleteTask(list, r.params.get("task"))
 	})
 	if err != nil {
 		return err

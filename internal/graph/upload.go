@@ -94,7 +94,7 @@ func (e *encoder) uploadSession(u *todo.UploadSession) {
 }
 
 func (r *request) sessionsContext() string {
-	return r.childContext(r.params["list"], r.params["task"], "attachmentSessions")
+	return r.childContext(r.params.get("list"), r.params.get("task"), "attachmentSessions")
 }
 
 // uploadSession loads the session of the path, whose list and task must be its own.
@@ -103,15 +103,15 @@ func (r *request) uploadSession(tx *store.Tx) (u todo.UploadSession, err error) 
 	if err != nil {
 		return u, err
 	}
-	if !store.ValidID(r.params["task"]) || !store.ValidSecret(r.params["session"]) {
+	if !store.ValidID(r.params.get("task")) || !store.ValidSecret(r.params.get("session")) {
 		return u, malformedID()
 	}
-	return tx.UploadSession(list, r.params["task"], r.params["session"])
+	return tx.UploadSession(list, r.params.get("task"), r.params.get("session"))
 }
 
 // uploadSessions loads all of the task's.
 func (s *Server) uploadSessions(r *request) (out []todo.UploadSession, err error) {
-	err = s.view(r, func(tx *store.Tx) error {
+	err = s.glance(r, func(tx *store.Tx) error {
 		t, err := r.task(tx)
 		if err != nil {
 			return err
@@ -177,7 +177,7 @@ func (s *Server) getUploadSession(r *request) error {
 		return err
 	}
 	var u todo.UploadSession
-	err := s.view(r, func(tx *store.Tx) (err error) {
+	err := s.glance(r, func(tx *store.Tx) (err error) {
 		u, err = r.uploadSession(tx)
 		return err
 	})

@@ -64,7 +64,7 @@ func (s *Server) getUser(r *request) error {
 // visibleUser is the user of the path, where the caller may see that one. For
 // a caller who may see no one else, another user and none are the same.
 func (s *Server) visibleUser(r *request) (todo.User, error) {
-	target := r.params["user"]
+	target := r.params.get("user")
 	if target == "" {
 		target = r.as.User
 	}
@@ -81,7 +81,7 @@ func (s *Server) visibleUser(r *request) (todo.User, error) {
 // patchUser serves PATCH /me and PATCH /users/{user}, for the caller's own: 204,
 // as the documentation has it.
 func (s *Server) patchUser(r *request) error {
-	own, err := s.isOwn(r.Context(), r.as.User, r.params["user"])
+	own, err := s.isOwn(r.Context(), r.as.User, r.params.get("user"))
 	if err != nil {
 		return err
 	}

@@ -72,35 +72,6 @@ func TestFailedWriteInABatch(t *testing.T) {
 	})
 }
 
-// A glance that makes more than one statement is made again on a snapshot.
-func TestGlance(t *testing.T) {
-	t.Parallel()
-	eachSQLite(t, func(t *testing.T, db *store.DB) {
-		as, list := addUser(t, db, "adele")
-		var bare, full todo.Task
-		update(t, db, as, func(tx *store.Tx) error {
-			full, bare = fullTask(tx, list), fullTask(tx, list)
-			bare.ChecklistItems, bare.LinkedResources = nil, nil
-			return errors.Join(tx.InsertTask(&full), tx.InsertTask(&bare))
-		})
-		for name, test := range map[string]struct {
-			task todo.Task
-			runs int
-		}{"one statement": {bare, 1}, "several": {full, 2}} {
-			runs := 0
-			var got todo.Task
-			err := db.Glance(t.Context(), as.User, func(tx *store.Tx) (err error) {
-				runs++
-				got, err = tx.Task(list, test.task.ID)
-				return err
-			})
-			if err != nil || got.Version != test.task.Version || len(got.ChecklistItems) != len(test.task.ChecklistItems) || runs != test.runs {
-				t.Errorf("%s: %d runs, %+v, %v", name, runs, got, err)
-			}
-		}
-	})
-}
-
 func TestScanStrings(t *testing.T) {
 	t.Parallel()
 	for _, want := range [][]string{{"Work"}, {"Work", "Home"}, {""}, {"", ""}, {`a","b`}, {`a\`, "b"}, {"[x]", `"`}, {"ä", "<&>", "\u2028"}} {

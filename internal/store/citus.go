@@ -99,7 +99,7 @@ func Distribute(ctx context.Context, dsn string, tell func(Placement)) error {
 // none.
 func Placements(ctx context.Context, dsn string) (placements []Placement, citus bool, err error) {
 	err = onPostgres(ctx, dsn, func(e *pgEngine) error {
-		return e.view(ctx, false, func(session session) error {
+		return e.view(ctx, long, func(session session) error {
 			s := session.(*pgSession)
 			version, err := s.schemaVersion()
 			if err != nil || version == 0 {

@@ -372,7 +372,7 @@ func (c *copier) common() error {
 
 // compare reads the target and wants to find what the source has.
 func (c *copier) compare() error {
-	return c.target.view(c.ctx, false, func(s session) error {
+	return c.target.view(c.ctx, long, func(s session) error {
 		found := map[string]*tally{}
 		for i := range c.tables {
 			found[c.tables[i].name] = newTally()

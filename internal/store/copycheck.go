@@ -40,7 +40,7 @@ func viewSource(ctx context.Context, dsn string, fn func(session) error) (err er
 func viewPostgres(ctx context.Context, dsn string, fn func(session) error) error {
 	return onPostgres(ctx, dsn, func(e *pgEngine) error {
 		e.wait.Store(int64(inspectTime))
-		return e.view(ctx, false, func(s session) error {
+		return e.view(ctx, long, func(s session) error {
 			if err := s.exec(`SET LOCAL idle_in_transaction_session_timeout = 0`); err != nil {
 				return err
 			}

@@ -17,9 +17,9 @@ type engine interface {
 	// Other updates of the same mailbox come before or after it, as a whole; they may
 	// share its commit.
 	update(ctx context.Context, as As, fn func(session) error) error
-	// view runs fn on a snapshot; where fn makes one statement alone, lone saves
-	// what a snapshot of several costs.
-	view(ctx context.Context, lone bool, fn func(session) error) error
+	// view runs fn on a snapshot, which is newer than the call. fn may run on another
+	// goroutine.
+	view(ctx context.Context, size readSize, fn func(session) error) error
 	// ready says why transactions would fail, if so.
 	ready(ctx context.Context) error
 	// observe sets who is told of commits.
@@ -28,6 +28,15 @@ type engine interface {
 	close() error
 	dialect() *dialect
 }
+
+// A readSize is how much a read asks for.
+type readSize int
+
+const (
+	long  readSize = iota // a snapshot, for as long as it takes
+	brief                 // a snapshot for a few rows, which others may share
+	lone                  // a few rows by one statement, which needs no snapshot of several
+)
 
 // A session is the database as the statements of one transaction see it. The
 // parameters of a statement are written as ?.

@@ -37,5 +37,8 @@ func (tx *Tx) Changes(kind Kind, list string, after int64, limit int) ([]Change,
 // Waiting is how many writes wait for the writer.
 func Waiting(db *DB) int { return len(db.engine.(*sqliteEngine).jobs) }
 
+// WaitingGlances is how many brief reads wait for a snapshot.
+func WaitingGlances(db *DB) int { return len(db.engine.(*sqliteEngine).readers.brief) }
+
 // ScanStrings is scanStrings.
 func ScanStrings(text string) ([]string, error) { return scanStrings(text) }

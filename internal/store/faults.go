@@ -69,7 +69,7 @@ func (e *sqliteEngine) ready(ctx context.Context) error {
 	if at := e.full.Load(); at != 0 && time.Since(time.Unix(0, at)) < fullFor {
 		return ErrFull
 	}
-	err := e.view(ctx, true, func(s session) error {
+	err := e.view(ctx, lone, func(s session) error {
 		return s.exec(`SELECT user_id FROM users LIMIT 1`)
 	})
 	if err != nil {

@@ -69,7 +69,7 @@ type pgInspection struct {
 }
 
 func (p *pgInspection) view(fn func(session) error) error {
-	return p.engine.view(p.ctx, false, func(s session) error {
+	return p.engine.view(p.ctx, long, func(s session) error {
 		if err := s.exec(`SET LOCAL statement_timeout = 0`); err != nil {
 			return err
 		}

@@ -98,7 +98,7 @@ func (s *pgSession) migrateFrom(names []string) error {
 // nothing.
 func HasData(ctx context.Context, dsn string) (has bool, err error) {
 	err = onPostgres(ctx, dsn, func(e *pgEngine) error {
-		return e.view(ctx, false, func(s session) error {
+		return e.view(ctx, long, func(s session) error {
 			version, err := s.(*pgSession).schemaVersion()
 			has = version > 0
 			return err

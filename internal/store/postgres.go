@@ -130,7 +130,7 @@ func (e *pgEngine) dialect() *dialect { return postgresDialect() }
 // written is told by the writes: the server may be a standby for a moment, or its disk
 // full.
 func (e *pgEngine) ready(ctx context.Context) error {
-	return e.view(ctx, true, func(s session) error {
+	return e.view(ctx, lone, func(s session) error {
 		return s.query(`SELECT app_id FROM apps LIMIT 1`, func(*row) error { return nil })
 	})
 }
@@ -151,11 +151,11 @@ func (e *pgEngine) update(ctx context.Context, as As, fn func(session) error) er
 	return e.groups.update(ctx, e, as, fn)
 }
 
-func (e *pgEngine) view(ctx context.Context, lone bool, fn func(session) error) error {
+func (e *pgEngine) view(ctx context.Context, size readSize, fn func(session) error) error {
 	return e.retry(ctx, func() error {
 		return e.with(ctx, func(s *pgSession) error {
 			s.reads = true
-			if !lone {
+			if size != lone {
 				s.queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`)
 			}
 			return protect(s, fn)

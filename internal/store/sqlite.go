@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,24 +18,22 @@ import (
 const (
 	maxBatch     = 128             // writes that share one commit at most
 	busyTimeout  = 5 * time.Second // for another process, such as `duly user add`
-	readerPragma = `PRAGMA query_only = ON; PRAGMA mmap_size = 50331648; PRAGMA cache_size = -1024`
+	readerPragma = `PRAGMA query_only = ON; PRAGMA mmap_size = 58720256; PRAGMA cache_size = -512`
 	writerPragma = `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-		PRAGMA wal_autocheckpoint = 4000; PRAGMA mmap_size = 50331648; PRAGMA cache_size = -4096`
+		PRAGMA wal_autocheckpoint = 4000; PRAGMA mmap_size = 58720256; PRAGMA cache_size = -4096`
 )
 
 // sqliteEngine runs transactions on one SQLite file: a single writer, which
-// puts all writes that wait into one commit, and a pool of readers, each on a
-// snapshot of its own. A database in memory has the writer alone.
+// puts all writes that wait into one commit, and the readers of sqliteread.go.
+// A database in memory has the writer alone.
 type sqliteEngine struct {
 	path    string
 	writer  *conn // the goroutine of write uses it, and close after that
 	jobs    chan *job
-	readers chan struct{} // one for each that may read at once; nil for memory
+	readers *readers  // nil for memory
+	spare   sync.Pool // of *job
 
-	idleMu sync.Mutex
-	idle   []*conn // readers that wait; the one that was used last is the next, whose pages are at hand
-
-	mu     sync.RWMutex // read-held while sending on jobs, so that close cannot close it meanwhile
+	mu     sync.RWMutex // read-held while sending a job, so that close cannot close its channel meanwhile
 	closed bool
 	stop   chan struct{} // closed with closed
 	done   chan struct{} // closed when the writer has stopped
@@ -46,12 +43,12 @@ type sqliteEngine struct {
 	meter   atomic.Pointer[Meter] // may be nil
 }
 
-// A job is a transaction that waits for the writer.
+// A job is a transaction that waits for the writer, or for a reader.
 type job struct {
 	ctx  context.Context
 	fn   func(session) error
 	err  error
-	done chan struct{}
+	done chan struct{} // has room for one
 }
 
 func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
@@ -68,7 +65,7 @@ func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
 	}
 	e := &sqliteEngine{path: path, writer: w, jobs: make(chan *job, maxBatch), stop: make(chan struct{}), done: make(chan struct{})}
 	if path != Memory {
-		e.readers = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
+		e.readers = newReaders(path)
 	}
 	go e.write()
 	return e, nil
@@ -85,42 +82,54 @@ func (e *sqliteEngine) close() error {
 	}
 	e.closed = true
 	close(e.jobs)
+	if e.readers != nil {
+		close(e.readers.brief)
+	}
 	close(e.stop)
 	e.mu.Unlock()
 	<-e.done
-	var errs []error
-	for range cap(e.readers) {
-		e.readers <- struct{}{} // those that read give it back
+	var err error
+	if e.readers != nil {
+		err = e.readers.close()
 	}
-	for _, c := range e.idle {
-		errs = append(errs, c.close())
-	}
-	return errors.Join(append(errs, e.writer.close())...)
+	return errors.Join(err, e.writer.close())
 }
 
-// submit hands a job to the writer and waits until it is durable or has failed.
-// A caller whose ctx ends while the queue is full leaves; once the job is in
-// the queue its outcome is waited for, because it may be on disk already.
-func (e *sqliteEngine) submit(ctx context.Context, fn func(session) error) error {
-	j := &job{ctx: ctx, fn: fn, done: make(chan struct{})}
+// submit hands a job to whoever takes from queue, and waits until it is through: a
+// write is durable then, or has failed. A caller whose ctx ends while the queue is
+// full leaves; once the job is in the queue its outcome is waited for, because it
+// may be on disk already.
+func (e *sqliteEngine) submit(ctx context.Context, queue chan<- *job, fn func(session) error) error {
+	j, ok := e.spare.Get().(*job)
+	if !ok {
+		j = &job{done: make(chan struct{}, 1)}
+	}
+	j.ctx, j.fn, j.err = ctx, fn, nil
 	e.mu.RLock()
 	if e.closed {
 		e.mu.RUnlock()
 		return ErrClosed
 	}
 	select {
-	case e.jobs <- j:
-		e.mu.RUnlock()
-	case <-ctx.Done():
-		e.mu.RUnlock()
-		return ctx.Err()
+	case queue <- j:
+	default: // a request's context makes its channel where it is asked for one
+		select {
+		case queue <- j:
+		case <-ctx.Done():
+			e.mu.RUnlock()
+			return ctx.Err()
+		}
 	}
+	e.mu.RUnlock()
 	<-j.done
-	return e.judge(j.err)
+	err := e.judge(j.err)
+	j.ctx, j.fn = nil, nil
+	e.spare.Put(j)
+	return err
 }
 
 func (e *sqliteEngine) update(ctx context.Context, _ As, fn func(session) error) error {
-	err := e.submit(ctx, fn)
+	err := e.submit(ctx, e.jobs, fn)
 	if err == nil && e.full.Load() != 0 {
 		e.full.Store(0)
 	}
@@ -129,86 +138,35 @@ func (e *sqliteEngine) update(ctx context.Context, _ As, fn func(session) error)
 
 func (e *sqliteEngine) dialect() *dialect { return sqliteDialect() }
 
-func (e *sqliteEngine) view(ctx context.Context, lone bool, fn func(session) error) error {
-	if e.readers == nil {
-		return e.submit(ctx, fn)
-	}
-	select {
-	case <-e.stop:
-		return ErrClosed
-	default:
-	}
-	select {
-	case e.readers <- struct{}{}:
-	default: // a request's context makes its channel where it is asked for one
-		select {
-		case e.readers <- struct{}{}:
-		case <-e.stop:
-			return ErrClosed
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	defer func() { <-e.readers }()
-	c, err := e.reader()
-	if err != nil {
-		return e.judge(err)
-	}
-	defer e.rest(c)
-	if lone {
-		return e.judge(protect(c, fn))
-	}
-	if err := c.exec(`BEGIN`); err != nil {
-		return e.judge(err)
-	}
-	err = protect(c, fn)
-	return e.judge(errors.Join(err, c.exec(`ROLLBACK`)))
-}
-
-// reader is a connection to read on, which is given back with rest.
-func (e *sqliteEngine) reader() (*conn, error) {
-	var c *conn
-	e.idleMu.Lock()
-	if n := len(e.idle); n > 0 {
-		c, e.idle = e.idle[n-1], e.idle[:n-1]
-	}
-	e.idleMu.Unlock()
-	if c != nil {
-		return c, nil
-	}
-	return openConn(e.path, sqlite.OpenReadOnly, readerPragma)
-}
-
-func (e *sqliteEngine) rest(c *conn) {
-	e.idleMu.Lock()
-	defer e.idleMu.Unlock()
-	e.idle = append(e.idle, c)
-}
-
 // write is the writer: it takes a job and all that wait behind it, runs them in
 // one transaction, commits once, and only then tells their callers.
 func (e *sqliteEngine) write() {
 	defer close(e.done)
 	batch := make([]*job, 0, maxBatch)
 	for j := range e.jobs {
-		batch = append(batch[:0], j)
-	more:
-		for len(batch) < maxBatch {
-			select {
-			case j, ok := <-e.jobs:
-				if !ok {
-					break more
-				}
-				batch = append(batch, j)
-			default:
-				break more
-			}
-		}
+		batch = gather(append(batch[:0], j), e.jobs, maxBatch)
 		commit(e.writer, batch, e.meter.Load())
 		for _, j := range batch {
-			close(j.done)
+			j.done <- struct{}{}
+		}
+		clear(batch)
+	}
+}
+
+// gather appends the jobs that wait in queue to batch, until it has most of them.
+func gather(batch []*job, queue <-chan *job, most int) []*job {
+	for len(batch) < most {
+		select {
+		case j, ok := <-queue:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, j)
+		default:
+			return batch
 		}
 	}
+	return batch
 }
 
 // commit runs the jobs of a batch in one transaction and sets their errors. None

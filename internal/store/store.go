@@ -101,64 +101,47 @@ func (db *DB) Update(ctx context.Context, as As, fn func(*Tx) error) error {
 }
 
 // View runs fn on a snapshot of the mailbox of user. fn must not write, and may
-// run more than once.
+// run more than once, and on another goroutine.
 func (db *DB) View(ctx context.Context, user string, fn func(*Tx) error) error {
-	return db.view(ctx, user, false, fn)
+	return db.view(ctx, user, long, fn)
 }
 
-// Glance is View for an fn that makes one statement alone as a rule, which needs
-// no snapshot. Where it makes more, it is run again on one. On PostgreSQL a snapshot
-// travels with its first statement, and costs nothing.
+// Glance is View for an fn that reads a few rows: on SQLite, those of many callers
+// share a snapshot and wait for each other. An fn that finds more to read asks
+// [Tx.Long] before it does.
 func (db *DB) Glance(ctx context.Context, user string, fn func(*Tx) error) error {
-	if _, ok := db.engine.(*sqliteEngine); !ok {
-		return db.View(ctx, user, fn)
-	}
-	g := new(glance)
-	err := db.lookup(ctx, user, func(tx *Tx) error {
-		g.session, g.made = tx.conn, 0
-		tx.conn = g
-		return fn(tx)
-	})
-	if g.made > 1 {
+	err := db.view(ctx, user, brief, fn)
+	if errors.Is(err, errLong) {
 		return db.View(ctx, user, fn)
 	}
 	return err
 }
 
-// glance is a session of one statement.
-type glance struct {
-	session
-	made int // statements; the second is not made
-}
+var errLong = errors.New("a long read has to have a snapshot of its own")
 
-var errNotAlone = errors.New("a second statement needs a snapshot")
-
-func (g *glance) query(q string, each func(*row) error, args ...value) error {
-	if g.made++; g.made > 1 {
-		return errNotAlone
+// Long comes before a long read. Its error is to be returned by the fn of a
+// [DB.Glance], which is run again as that of a [DB.View].
+func (tx *Tx) Long() error {
+	if tx.brief {
+		return errLong
 	}
-	return g.session.query(q, each, args...)
+	return nil
 }
 
-func (g *glance) queryAll(statements []statement) error {
-	if g.made += len(statements); g.made > 1 {
-		return errNotAlone
-	}
-	return g.session.queryAll(statements)
-}
-
-// lookup is a View of one statement.
+// lookup is a View of one statement, which gives a few rows.
 func (db *DB) lookup(ctx context.Context, user string, fn func(*Tx) error) error {
-	return db.view(ctx, user, true, fn)
+	return db.view(ctx, user, lone, fn)
 }
 
-func (db *DB) view(ctx context.Context, user string, lone bool, fn func(*Tx) error) error {
+func (db *DB) view(ctx context.Context, user string, size readSize, fn func(*Tx) error) error {
 	if db.meter != nil {
 		start := time.Now()
 		defer func() { db.meter.Read(time.Since(start)) }()
 	}
-	return db.engine.view(ctx, lone, func(c session) error {
-		return fn(&Tx{ctx: ctx, db: db, conn: c, as: As{User: user}, now: db.time(), work: *odata.NewBudget()})
+	e, ok := db.engine.(*sqliteEngine)
+	shares := ok && e.readers != nil && size == brief
+	return db.engine.view(ctx, size, func(c session) error {
+		return fn(&Tx{ctx: ctx, db: db, conn: c, as: As{User: user}, now: db.time(), work: *odata.NewBudget(), brief: shares})
 	})
 }
 
@@ -187,6 +170,8 @@ type Tx struct {
 	as   As
 	now  time.Time
 	work odata.Budget // for filters that SQL does not tell
+
+	brief bool // others wait for it: see Long
 
 	places  places   // of the task that was read last
 	inList  string   // the list that holds it

@@ -137,10 +137,25 @@ func TestRoundTrips(t *testing.T) {
 		c.create(fmt.Sprintf(`{"title": "Task %d", "checklistItems": [{"displayName": "a"}]}`, n))
 	}
 	list := plain[:strings.LastIndex(plain, "/")]
-	var doomed []string
-	for range 6 {
-		doomed = append(doomed, c.create(`{"title": "gone", "checklistItems": [{"displayName": "a"}]}`))
+	const (
+		extension  = `{"@odata.type": "microsoft.graph.openTypeExtension", "extensionName": "com.example.n%d", "a": 1}`
+		attachment = `{"@odata.type": "#microsoft.graph.taskFileAttachment", "name": "a.txt", "contentBytes": "aGVsbG8="}`
+		newList    = `{"displayName": "List %d"}`
+		newTask    = `{"title": "gone", "checklistItems": [{"displayName": "a"}]}`
+	)
+	n := 0
+	made := func(in, body string) string { // and its path
+		n++
+		var entity struct{ ID string }
+		if err := json.Unmarshal(c.call("POST", in, strings.ReplaceAll(body, "%d", fmt.Sprint(n)), 201).Body.Bytes(), &entity); err != nil {
+			t.Error(err)
+		}
+		return in + "/" + entity.ID
 	}
+	ofList := "/v1.0/me/todo/lists"
+	named := made(ofList, newList)
+	made(plain+"/extensions", extension)
+	made(plain+"/attachments", attachment)
 	var delta, later deltaPage
 	c.get(t, list+"/delta?$deltatoken=latest", &delta)
 	c.call("PATCH", full, `{"title": "Green tea"}`, 200)
@@ -149,9 +164,8 @@ func TestRoundTrips(t *testing.T) {
 	for n := range 20 {
 		twenty = append(twenty, fmt.Sprintf(`{"id": "%d", "method": "GET", "url": "%s"}`, n, strings.TrimPrefix(plain, "/v1.0")))
 	}
-	n := 0
 	for _, q := range []struct {
-		name, method, path, body string
+		name, method, path, body string // path is "new" and a noun for one that is made for the call
 		status                   int
 		want                     int64
 	}{
@@ -173,20 +187,47 @@ func TestRoundTrips(t *testing.T) {
 		{"a change of a task with steps and links", "PATCH", full, `{"title": "%d"}`, 200, 2},
 		{"a new step", "POST", full + "/checklistItems", `{"displayName": "%d"}`, 201, 2},
 		{"a new list", "POST", "/v1.0/me/todo/lists", `{"displayName": "%d"}`, 201, 2},
-		{"removing a task", "DELETE", "", "", 204, 2},
+		{"removing a task", "DELETE", "new task", "", 204, 2},
+		{"a list", "GET", named, "", 200, 1},
+		{"a list by its alias", "GET", ofList + "/Tasks", "", 200, 2},
+		{"a new task by the list's alias", "POST", ofList + "/Tasks/tasks", `{"title": "new"}`, 201, 2},
+		{"a task with all that can be expanded", "GET", plain + "?$expand=attachments,extensions", "", 200, 1},
+		{"a page with all that can be expanded", "GET", list + "?$top=20&$expand=attachments,extensions", "", 200, 2},
+		{"the extensions of a task", "GET", plain + "/extensions", "", 200, 1},
+		{"the extensions of a list", "GET", named + "/extensions", "", 200, 1},
+		{"the attachments", "GET", plain + "/attachments", "", 200, 1},
+		{"the steps", "GET", full + "/checklistItems", "", 200, 1},
+		{"the linked resources", "GET", full + "/linkedResources", "", 200, 1},
+		{"the linked resources of all tasks", "GET", "/v1.0/linkedResources", "", 200, 1},
+		{"the bytes of a file", "GET", "new attachment", "", 200, 2},
+		{"a new attachment", "POST", plain + "/attachments", attachment, 201, 2},
+		{"removing an attachment", "DELETE", "new attachment", "", 204, 2},
+		{"a new extension", "POST", plain + "/extensions", extension, 201, 2},
+		{"removing an extension", "DELETE", "new extension", "", 204, 2},
+		{"a new extension of a list", "POST", named + "/extensions", extension, 201, 2},
+		{"a new linked resource", "POST", full + "/linkedResources", `{"displayName": "%d", "applicationName": "x", "webUrl": "https://example.org"}`, 201, 2},
+		{"a list's new name", "PATCH", named, `{"displayName": "Name %d"}`, 200, 2},
+		{"removing a list", "DELETE", "new list", "", 204, 2},
 	} {
-		call := func() {
-			n++
-			path := q.path
-			if path == "" {
-				path, doomed = doomed[0], doomed[1:]
+		var got int64
+		for range 2 { // the first prepares the statements
+			path := strings.ReplaceAll(q.path, " ", "%20")
+			switch q.path {
+			case "new task":
+				path = made(list, newTask)
+			case "new list":
+				path = made(ofList, newList)
+			case "new attachment":
+				path = made(plain+"/attachments", attachment)
+			case "new extension":
+				path = made(plain+"/extensions", extension)
 			}
-			c.call(q.method, strings.ReplaceAll(path, " ", "%20"), strings.ReplaceAll(q.body, "%d", fmt.Sprint(n)), q.status)
+			n++
+			before := trips()
+			c.call(q.method, path, strings.ReplaceAll(q.body, "%d", fmt.Sprint(n)), q.status)
+			got = trips() - before
 		}
-		call() // prepares the statements
-		before := trips()
-		call()
-		if got := trips() - before; got != q.want {
+		if got != q.want {
 			t.Errorf("%s: %d round trips, want %d", q.name, got, q.want)
 		}
 	}

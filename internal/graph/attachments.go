@@ -26,24 +26,22 @@ func (r *request) attachmentsContext() string {
 
 // attachment loads the attachment of the path, which is complete, and its task.
 func (r *request) attachment(tx *store.Tx) (t todo.Task, a todo.Attachment, err error) {
-	if t, err = r.task(tx); err != nil {
-		return t, a, err
+	id := r.params.get("attachment")
+	t, err = r.task(tx, store.AttachmentInto(id, &a))
+	switch {
+	case err != nil:
+	case !store.ValidID(id):
+		err = malformedID()
+	case a.ID == "":
+		err = todo.ErrNotFound
 	}
-	if !store.ValidID(r.params.get("attachment")) {
-		return t, a, malformedID()
-	}
-	a, err = tx.Attachment(t.ListID, t.ID, r.params.get("attachment"))
 	return t, a, err
 }
 
 // attachments loads all of the task's.
 func (s *Server) attachments(r *request) (out []todo.Attachment, err error) {
 	err = s.glance(r, func(tx *store.Tx) error {
-		t, err := r.task(tx)
-		if err != nil {
-			return err
-		}
-		out, err = tx.Attachments(t.ListID, t.ID)
+		_, err := r.task(tx, store.AttachmentsInto(&out))
 		return err
 	})
 	return out, err
@@ -123,11 +121,8 @@ func (s *Server) createAttachment(r *request) error {
 		return err
 	}
 	var a todo.Attachment
-	return s.changeTask(r, func(tx *store.Tx, t todo.Task) (todo.Task, error) {
-		held, err := tx.AttachmentsHeld(t.ListID, t.ID)
-		if err != nil {
-			return t, err
-		}
+	held := 0
+	return s.changeTask(r, func(tx *store.Tx, t todo.Task) (_ todo.Task, err error) {
 		if a, err = todo.NewAttachment(tx.NewID(), &t, held, info, tx.Now()); err != nil {
 			return t, err
 		}
@@ -141,7 +136,7 @@ func (s *Server) createAttachment(r *request) error {
 			e.b = base64.StdEncoding.AppendEncode(e.b, content)
 			e.b = append(e.b, '"')
 		})
-	})
+	}, store.AttachmentsHeldInto(&held))
 }
 
 // decodeAttachment reads a taskFileAttachment with its bytes.

@@ -120,6 +120,9 @@ func (s *Server) deltaTasks(r *request) error {
 	}
 	items := func(tx *store.Tx, tasks []todo.Task, err error) ([]deltaItem, error) {
 		out := make([]deltaItem, len(tasks))
+		if err == nil {
+			err = r.opts.readParts(tx, tasks)
+		}
 		for i := range tasks {
 			t := &tasks[i]
 			out[i] = deltaItem{id: t.ID, version: t.Version, reason: "changed"}
@@ -128,8 +131,8 @@ func (s *Server) deltaTasks(r *request) error {
 				ok, err = tx.Matches(r.opts.filter, t)
 			}
 			if ok {
+				r.opts.expandInline(t)
 				out[i].write = func(e *encoder) { e.task(t, "") }
-				err = errors.Join(err, r.opts.expandTask(tx, t))
 			}
 		}
 		return out, err
@@ -165,7 +168,7 @@ func (s *Server) deltaLists(r *request) error {
 				ok, err = tx.MatchesList(r.opts.filter, l)
 			}
 			if ok && err == nil {
-				l.Extensions, err = r.opts.extensionsOf(tx, l.ID, "")
+				l.Extensions, err = r.opts.extensionsOf(tx, l.ID)
 				out[i].write = func(e *encoder) {
 					e.taskList(l)
 					e.extensions(l.Extensions, "", l.ID)

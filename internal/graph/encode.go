@@ -52,9 +52,7 @@ func (r *request) send(status int, body []byte) {
 		r.w.WriteHeader(status)
 		return
 	}
-	if len(body) >= gzipFrom {
-		r.header["Vary"] = varyEncoding()
-	}
+	r.header["Vary"] = varyEncoding()
 	if len(body) >= gzipFrom && acceptsGzip(r.Header.Get("Accept-Encoding")) {
 		r.header["Content-Encoding"] = []string{"gzip"}
 		r.w.WriteHeader(status)
@@ -68,18 +66,12 @@ func (r *request) send(status int, body []byte) {
 		gzipWriters.Put(z)
 		return
 	}
-	if r.head || len(body) >= countedByHTTP {
-		r.setHeader("Content-Length", strconv.Itoa(len(body)))
-	}
+	r.setHeader("Content-Length", strconv.Itoa(len(body)))
 	r.w.WriteHeader(status)
 	if !r.head {
 		_, _ = r.w.Write(body) // as above
 	}
 }
-
-// countedByHTTP is the smallest body in bytes whose length net/http does not find
-// out by itself. A ninth header would make its table grow.
-const countedByHTTP = 2048
 
 // gzipFrom is the smallest body in bytes that is worth compressing: it takes
 // more than one network packet.

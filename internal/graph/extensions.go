@@ -22,20 +22,12 @@ type extended struct {
 // extended loads the task or the list of the path.
 func (r *request) extended(tx *store.Tx) (x extended, err error) {
 	if _, ofTask := r.params.lookup("task"); ofTask {
-		t, err := r.task(tx)
-		if err != nil {
-			return x, err
-		}
+		t, err := r.task(tx, store.ExtensionsInto(&x.extensions))
 		x.task = &t
-		x.extensions, err = tx.Extensions(t.ListID, t.ID)
 		return x, err
 	}
-	l, err := r.taskList(tx)
-	if err != nil {
-		return x, err
-	}
+	l, err := r.taskList(tx, store.ExtensionsInto(&x.extensions))
 	x.list = &l
-	x.extensions, err = tx.Extensions(l.ID, "")
 	return x, err
 }
 

@@ -530,7 +530,7 @@ func replaceSegment(path, old, now string) string {
 }
 
 // task loads the task of the path.
-func (r *request) task(tx *store.Tx) (todo.Task, error) {
+func (r *request) task(tx *store.Tx, parts ...store.Part) (todo.Task, error) {
 	list, err := r.list(tx)
 	if err != nil {
 		return todo.Task{}, err
@@ -538,7 +538,7 @@ func (r *request) task(tx *store.Tx) (todo.Task, error) {
 	if !store.ValidID(r.params.get("task")) {
 		return todo.Task{}, malformedID()
 	}
-	return tx.Task(list, r.params.get("task"))
+	return tx.Task(list, r.params.get("task"), parts...)
 }
 
 // item is the id of the step or linked resource of the path.

@@ -73,7 +73,7 @@ func (s *Server) listLists(r *request) error {
 
 // expandList applies $expand to a list: its extensions and its tasks are read now.
 func (o options) expandList(tx *store.Tx, l *todo.TaskList) (tasks []todo.Task, err error) {
-	if l.Extensions, err = o.extensionsOf(tx, l.ID, ""); err != nil {
+	if l.Extensions, err = o.extensionsOf(tx, l.ID); err != nil {
 		return nil, err
 	}
 	return o.tasksOf(tx, l.ID)
@@ -102,10 +102,8 @@ func (o options) tasksOf(tx *store.Tx, list string) ([]todo.Task, error) {
 	}
 	tasks, err := tx.QueryTasks(store.TaskQuery{List: list, Filter: x.Filter, OrderBy: x.OrderBy, Skip: x.Skip, Limit: limit})
 	inner := options{expand: x.Expand}
-	for i := range tasks {
-		if err == nil {
-			err = inner.expandTask(tx, &tasks[i])
-		}
+	if err == nil {
+		err = inner.expandTasks(tx, tasks)
 	}
 	return tasks, err
 }
@@ -188,12 +186,12 @@ func (s *Server) createList(r *request) error {
 func (r *request) setETag(tag odata.ETag) { r.setHeader("Etag", tag.String()) }
 
 // taskList loads the list of the path.
-func (r *request) taskList(tx *store.Tx) (todo.TaskList, error) {
+func (r *request) taskList(tx *store.Tx, parts ...store.Part) (todo.TaskList, error) {
 	id, err := r.list(tx)
 	if err != nil {
 		return todo.TaskList{}, err
 	}
-	return tx.List(id)
+	return tx.List(id, parts...)
 }
 
 // getList serves GET …/todo/lists/{list}.
@@ -235,11 +233,8 @@ func (s *Server) patchList(r *request) error {
 	}
 	var l todo.TaskList
 	err = s.update(r, func(tx *store.Tx) (err error) {
-		if l, err = r.taskList(tx); err != nil {
-			return err
-		}
-		names, err := tx.ListNames(l.ID)
-		if err != nil {
+		var names []string
+		if l, err = r.taskList(tx, store.OtherNamesInto(&names)); err != nil {
 			return err
 		}
 		if l, err = l.Apply(patch, names, tx.Now()); err != nil {

@@ -357,8 +357,8 @@ func (o options) expansion(path string) *odata.Expansion {
 	return nil
 }
 
-// expandInline applies the options of $expand to children in memory.
-func expandInline[T any](x *odata.Expansion, items []T, row func(*T) odata.Row) []T {
+// expanded applies the options of $expand to children in memory.
+func expanded[T any](x *odata.Expansion, items []T, row func(*T) odata.Row) []T {
 	if x == nil {
 		return items
 	}
@@ -370,33 +370,56 @@ func expandInline[T any](x *odata.Expansion, items []T, row func(*T) odata.Row) 
 	return items
 }
 
-// expandTask applies $expand to a task: its steps and linked resources, which
-// are inline anyway, and its extensions and attachments, which are read now.
-func (o options) expandTask(tx *store.Tx, t *todo.Task) (err error) {
+// expandTasks applies $expand to tasks: to their steps and linked resources, which
+// are inline anyway, and to their extensions and attachments, which are read now.
+func (o options) expandTasks(tx *store.Tx, tasks []todo.Task) error {
+	if err := o.readParts(tx, tasks); err != nil {
+		return err
+	}
+	for i := range tasks {
+		o.expandInline(&tasks[i])
+	}
+	return nil
+}
+
+// readParts reads what expandInline needs of tasks.
+func (o options) readParts(tx *store.Tx, tasks []todo.Task) error {
 	if len(o.expand) == 0 {
 		return nil
 	}
-	t.ChecklistItems = expandInline(o.expansion("checklistItems"), t.ChecklistItems, store.ChecklistItemRow)
-	t.LinkedResources = expandInline(o.expansion("linkedResources"), t.LinkedResources, store.LinkedResourceRow)
-	if x := o.expansion("attachments"); x != nil && t.HasAttachments {
-		files, err := tx.Attachments(t.ListID, t.ID)
-		if err != nil {
-			return err
-		}
-		t.Attachments = expandInline(x, files, store.AttachmentRow)
-	}
-	t.Extensions, err = o.extensionsOf(tx, t.ListID, t.ID)
-	return err
+	return tx.Expand(tasks, o.expansion("extensions") != nil, o.expansion("attachments") != nil)
 }
 
-// extensionsOf reads the extensions that $expand asks for, of a task or a list.
-func (o options) extensionsOf(tx *store.Tx, list, task string) ([]todo.Extension, error) {
+// parts is readParts for a task that is still to be read.
+func (o options) parts(t *todo.Task) (parts []store.Part) {
+	if o.expansion("extensions") != nil {
+		parts = append(parts, store.ExtensionsInto(&t.Extensions))
+	}
+	if o.expansion("attachments") != nil {
+		parts = append(parts, store.AttachmentsInto(&t.Attachments))
+	}
+	return parts
+}
+
+// expandInline applies $expand to what was read of a task.
+func (o options) expandInline(t *todo.Task) {
+	if len(o.expand) == 0 {
+		return
+	}
+	t.ChecklistItems = expanded(o.expansion("checklistItems"), t.ChecklistItems, store.ChecklistItemRow)
+	t.LinkedResources = expanded(o.expansion("linkedResources"), t.LinkedResources, store.LinkedResourceRow)
+	t.Attachments = expanded(o.expansion("attachments"), t.Attachments, store.AttachmentRow)
+	t.Extensions = expanded(o.expansion("extensions"), t.Extensions, store.ExtensionRow)
+}
+
+// extensionsOf reads the extensions of a list that $expand asks for.
+func (o options) extensionsOf(tx *store.Tx, list string) ([]todo.Extension, error) {
 	x := o.expansion("extensions")
 	if x == nil {
 		return nil, nil
 	}
-	extensions, err := tx.Extensions(list, task)
-	return expandInline(x, extensions, store.ExtensionRow), err
+	extensions, err := tx.Extensions(list, "")
+	return expanded(x, extensions, store.ExtensionRow), err
 }
 
 // parentLists reads the lists of tasks where $expand=parentList asks for them.

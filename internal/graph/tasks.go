@@ -103,10 +103,8 @@ func (s *Server) queryTasks(r *request, tx *store.Tx, o options, list string) (p
 			p.last = store.CursorOf(&p.tasks[n-1], o.orderBy)
 		}
 	}
-	for i := range p.tasks {
-		if err := o.expandTask(tx, &p.tasks[i]); err != nil {
-			return p, err
-		}
+	if err := o.expandTasks(tx, p.tasks); err != nil {
+		return p, err
 	}
 	if r.query.count {
 		if p.count, err = tx.CountTasks(q); err != nil {
@@ -234,12 +232,12 @@ func (s *Server) getTask(r *request) error {
 	var t todo.Task
 	var parents map[string]todo.TaskList
 	err = s.glance(r, func(tx *store.Tx) (err error) {
-		if t, err = r.task(tx); err != nil {
+		var parts todo.Task
+		if t, err = r.task(tx, o.parts(&parts)...); err != nil {
 			return err
 		}
-		if err = o.expandTask(tx, &t); err != nil {
-			return err
-		}
+		t.Extensions, t.Attachments = parts.Extensions, parts.Attachments
+		o.expandInline(&t)
 		parents, err = o.parentLists(tx, t)
 		return err
 	})
@@ -287,10 +285,11 @@ func (s *Server) patchTask(r *request) error {
 
 // changeTask loads the task of the path, checks If-Match, lets change give its
 // next state, writes that, and answers. All writes below a task go through it.
-func (s *Server) changeTask(r *request, change func(*store.Tx, todo.Task) (todo.Task, error), answer func(*todo.Task)) error {
+// parts are loaded with the task.
+func (s *Server) changeTask(r *request, change func(*store.Tx, todo.Task) (todo.Task, error), answer func(*todo.Task), parts ...store.Part) error {
 	var t todo.Task
 	err := s.update(r, func(tx *store.Tx) error {
-		old, err := r.task(tx)
+		old, err := r.task(tx, parts...)
 		if err != nil {
 			return err
 		}

@@ -32,11 +32,8 @@ func (s *Server) createUploadSession(r *request) error {
 	}
 	var u todo.UploadSession
 	err = s.update(r, func(tx *store.Tx) error {
-		t, err := r.task(tx)
-		if err != nil {
-			return err
-		}
-		held, err := tx.AttachmentsHeld(t.ListID, t.ID)
+		held := 0
+		t, err := r.task(tx, store.AttachmentsHeldInto(&held))
 		if err != nil {
 			return err
 		}

@@ -22,33 +22,6 @@ func scanAttachment(r *row) todo.Attachment {
 	}
 }
 
-// Attachments returns the attachments of a task that are complete, the oldest first.
-func (tx *Tx) Attachments(list, task string) ([]todo.Attachment, error) {
-	var out []todo.Attachment
-	err := tx.conn.query(`SELECT `+attachmentColumns+` FROM attachments a WHERE a.user_id = ? AND a.list_id = ? AND a.task_id = ? AND a.complete = 1 ORDER BY a.attachment_id`,
-		func(r *row) error { out = append(out, scanAttachment(r)); return nil }, text(tx.as.User), text(list), text(task))
-	return out, err
-}
-
-// Attachment returns an attachment of a task that is complete, or todo.ErrNotFound.
-func (tx *Tx) Attachment(list, task, id string) (a todo.Attachment, err error) {
-	err = tx.conn.query(`SELECT `+attachmentColumns+` FROM attachments a WHERE a.user_id = ? AND a.attachment_id = ? AND a.list_id = ? AND a.task_id = ? AND a.complete = 1`,
-		func(r *row) error { a = scanAttachment(r); return nil }, text(tx.as.User), text(id), text(list), text(task))
-	if err == nil && a.ID == "" {
-		err = todo.ErrNotFound
-	}
-	return a, err
-}
-
-// AttachmentsHeld is how many attachments a task has, with those that are being
-// uploaded.
-func (tx *Tx) AttachmentsHeld(list, task string) (n int, err error) {
-	err = tx.conn.query(`SELECT count(*) FROM attachments a WHERE a.user_id = ? AND a.list_id = ? AND a.task_id = ? AND (a.complete = 1 OR EXISTS (
-		SELECT 1 FROM attachment_sessions s WHERE s.user_id = ? AND s.attachment_id = a.attachment_id AND s.expires > ?))`,
-		func(r *row) error { n = int(r.int()); return nil }, text(tx.as.User), text(list), text(task), text(tx.as.User), integer(tx.now.UnixMicro()))
-	return n, err
-}
-
 // AddAttachment writes a new attachment that is complete, with its bytes. The
 // task is still to be written, as changed.
 func (tx *Tx) AddAttachment(a *todo.Attachment, content []byte) error {

@@ -24,18 +24,6 @@ func (tx *Tx) extensionTable(list, task string) extensionTable {
 	return extensionTable{"extensions", "user_id, list_id, task_id", "user_id = ? AND list_id = ? AND task_id = ?", []value{text(tx.as.User), text(list), text(task)}}
 }
 
-// Extensions reads the open extensions of a task, or of a list, by name.
-func (tx *Tx) Extensions(list, task string) ([]todo.Extension, error) {
-	out := []todo.Extension{}
-	if task != "" && task == tx.plain {
-		return out, nil
-	}
-	t := tx.extensionTable(list, task)
-	err := tx.conn.query(`SELECT name, data FROM `+t.name+` WHERE `+t.where+` ORDER BY name`,
-		func(r *row) error { out = append(out, todo.Extension{Name: r.text(), Data: r.text()}); return nil }, t.key...)
-	return out, err
-}
-
 // UpdateExtensions writes what differs between old and extensions, those of a
 // task or a list. The caller writes the task or the list itself, which moves its
 // version.

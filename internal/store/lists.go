@@ -13,22 +13,32 @@ func scanList(r *row) todo.TaskList {
 }
 
 // List returns the list id, or todo.ErrNotFound.
-func (tx *Tx) List(id string) (todo.TaskList, error) {
-	return tx.oneList(`SELECT `+listColumns+` FROM lists WHERE user_id = ? AND list_id = ?`, text(tx.as.User), text(id))
+func (tx *Tx) List(id string, parts ...Part) (l todo.TaskList, err error) {
+	err = tx.conn.queryAll(tx.with(tx.oneList(&l, `SELECT `+listColumns+` FROM lists WHERE user_id = ? AND list_id = ?`, text(tx.as.User), text(id)), parts, id, ""))
+	return l, tx.found(&l, err)
 }
 
 // DefaultList returns the list that every mailbox begins with.
-func (tx *Tx) DefaultList() (todo.TaskList, error) {
-	return tx.oneList(`SELECT `+listColumns+` FROM lists WHERE user_id = ? AND wellknown = ?`, text(tx.as.User), integer(int64(todo.DefaultList)))
+func (tx *Tx) DefaultList() (l todo.TaskList, err error) {
+	one := tx.oneList(&l, `SELECT `+listColumns+` FROM lists WHERE user_id = ? AND wellknown = ?`, text(tx.as.User), integer(int64(todo.DefaultList)))
+	err = tx.conn.query(one.q, one.each, one.args...)
+	return l, tx.found(&l, err)
 }
 
-func (tx *Tx) oneList(q string, args ...value) (l todo.TaskList, err error) {
-	found := false
-	err = tx.conn.query(q, func(r *row) error { l, found = scanList(r), true; return nil }, args...)
-	if err == nil && !found {
-		err = todo.ErrNotFound
+func (tx *Tx) oneList(l *todo.TaskList, q string, args ...value) statement {
+	*l = todo.TaskList{}
+	return statement{q, func(r *row) error { *l = scanList(r); return nil }, args}
+}
+
+// found is the error of a list that was asked for.
+func (tx *Tx) found(l *todo.TaskList, err error) error {
+	if err == nil && l.ID == "" {
+		return todo.ErrNotFound
 	}
-	return l, err
+	if err == nil {
+		tx.inList = l.ID
+	}
+	return err
 }
 
 // Lists returns at most limit lists after the first skip: the default list,
@@ -56,14 +66,6 @@ func (tx *Tx) manyLists(q string, args ...value) ([]todo.TaskList, error) {
 	lists := []todo.TaskList{}
 	err := tx.conn.query(q, func(r *row) error { lists = append(lists, scanList(r)); return nil }, args...)
 	return lists, err
-}
-
-// ListNames returns the names of the mailbox's lists but the list except.
-func (tx *Tx) ListNames(except string) ([]string, error) {
-	var names []string
-	err := tx.conn.query(`SELECT name FROM lists WHERE user_id = ? AND list_id <> ?`,
-		func(r *row) error { names = append(names, r.text()); return nil }, text(tx.as.User), text(except))
-	return names, err
 }
 
 // InsertList writes a new list with its extensions and sets its version.

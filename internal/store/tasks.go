@@ -80,10 +80,16 @@ func scanDateTime(r *row) (d todo.DateTime) {
 // Task returns the task id of a list with its steps and linked resources. The
 // error is todo.ErrNotFound where the list or the task is gone, and of the kind
 // todo.WrongList where another list holds it.
-func (tx *Tx) Task(list, id string) (todo.Task, error) {
+func (tx *Tx) Task(list, id string, parts ...Part) (todo.Task, error) {
 	var t taskRow
 	q, args := tx.selectTasks(`tasks t WHERE t.user_id = ? AND t.list_id = ? AND t.task_id = ?`, text(tx.as.User), text(list), text(id))
-	err := tx.conn.query(q, func(r *row) error { t = taskRow{}; return tx.scanTask(r, &t) }, args...)
+	row := statement{q, func(r *row) error { t = taskRow{}; return tx.scanTask(r, &t) }, args}
+	var err error
+	if len(parts) == 0 {
+		err = tx.conn.query(row.q, row.each, row.args...)
+	} else {
+		err = tx.conn.queryAll(tx.with(row, parts, list, id))
+	}
 	tx.places = t.places
 	if t.ID != "" {
 		tx.inList, tx.plain = list, ""

@@ -109,7 +109,8 @@ func TestExpiredUploads(t *testing.T) {
 		}
 		f.now = f.now.Add(todo.UploadLifetime)
 		f.update(func(tx *Tx) error {
-			if n, err := tx.AttachmentsHeld(f.task.ListID, f.task.ID); err != nil || n != 10 {
+			n := 0
+			if _, err := tx.Task(f.task.ListID, f.task.ID, AttachmentsHeldInto(&n)); err != nil || n != 10 {
 				t.Errorf("the task holds %d attachments, %v; those that have expired do not count", n, err)
 			}
 			return nil

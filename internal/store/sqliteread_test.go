@@ -102,7 +102,7 @@ func TestGlancesShareASnapshot(t *testing.T) {
 				return tx.UpdateTask(task, &renamed)
 			})
 		}
-		n := 8 * runtime.GOMAXPROCS(0) // so that each reader gets several at once
+		n := min(8*runtime.GOMAXPROCS(0), store.MaxReads) // so that each reader gets several at once
 		release := block(t, db, as)
 		rename("second")
 		var wg sync.WaitGroup
@@ -149,7 +149,7 @@ func TestGlancesFailAlone(t *testing.T) {
 				runtime.Gosched()
 			}
 		}
-		for range 2 * runtime.GOMAXPROCS(0) {
+		for range min(2*runtime.GOMAXPROCS(0), store.MaxReads/4) {
 			read(t.Context(), func(*store.Tx) error { panic("oh") }, func(err error) bool { return err != nil && strings.Contains(err.Error(), "oh") })
 			read(t.Context(), func(*store.Tx) error { return failed }, func(err error) bool { return errors.Is(err, failed) })
 			read(gone, func(*store.Tx) error { t.Error("the read of a client that has left"); return nil }, func(err error) bool { return errors.Is(err, context.Canceled) })

@@ -181,3 +181,67 @@ func TestCloseWithGlances(t *testing.T) {
 		}
 	})
 }
+
+// What reads all mailboxes, or may read many rows, keeps no brief read waiting.
+func TestLongReadsStayOutOfTheQueue(t *testing.T) {
+	t.Parallel()
+	onFile(t, func(t *testing.T, db *store.DB) {
+		as, _ := addUser(t, db, "adele")
+		release := block(t, db, as)
+		var wg sync.WaitGroup
+		for name, read := range map[string]func(context.Context) error{
+			"sizes":         func(ctx context.Context) error { return second(db.Sizes(ctx)) },
+			"users":         func(ctx context.Context) error { return second(db.Users(ctx, 0, 10)) },
+			"people":        func(ctx context.Context) error { return second(db.People(ctx, 0, 10)) },
+			"subscribed":    func(ctx context.Context) error { return second(db.SubscribedMailboxes(ctx)) },
+			"subscriptions": func(ctx context.Context) error { return second(db.SubscriptionsOf(ctx, "test", 10)) },
+		} {
+			var through atomic.Bool
+			before := store.WaitingGlances(db)
+			wg.Go(func() {
+				if err := read(t.Context()); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				through.Store(true)
+			})
+			for !through.Load() {
+				if store.WaitingGlances(db) > before {
+					t.Errorf("%s: waits among the brief reads", name)
+					break
+				}
+				runtime.Gosched()
+			}
+		}
+		release()
+		wg.Wait()
+	})
+}
+
+// A round of delta may look at the whole log: a brief read of it ends with what says
+// that there is something new.
+func TestRoundIsLong(t *testing.T) {
+	t.Parallel()
+	onFile(t, func(t *testing.T, db *store.DB) {
+		as, list := addUser(t, db, "adele")
+		var version int64
+		view(t, db, as, func(tx *store.Tx) (err error) { _, version, err = tx.Log(); return err })
+		for name, test := range map[string]struct {
+			after int64
+			limit int
+			runs  int
+		}{"nothing new": {version, 10, 1}, "a new one": {0, 10, 2}, "the first": {0, 0, 1}} {
+			runs, through := 0, 0
+			err := db.Glance(t.Context(), as.User, func(tx *store.Tx) error {
+				runs++
+				_, err := tx.Round(store.ListChange, list, test.after, test.limit)
+				if err == nil {
+					through++
+				}
+				return err
+			})
+			if err != nil || runs != test.runs || through != 1 {
+				t.Errorf("%s: %d runs, %d of them read all, %v", name, runs, through, err)
+			}
+		}
+	})
+}

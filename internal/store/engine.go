@@ -36,6 +36,7 @@ const (
 	long  readSize = iota // a snapshot, for as long as it takes
 	brief                 // a snapshot for a few rows, which others may share
 	lone                  // a few rows by one statement, which needs no snapshot of several
+	wide                  // as lone, but many rows, or those of all mailboxes
 )
 
 // A session is the database as the statements of one transaction see it. The

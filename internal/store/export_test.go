@@ -37,6 +37,9 @@ func (tx *Tx) Changes(kind Kind, list string, after int64, limit int) ([]Change,
 // Waiting is how many writes wait for the writer.
 func Waiting(db *DB) int { return len(db.engine.(*sqliteEngine).jobs) }
 
+// MaxReads is how many brief reads can wait at most.
+const MaxReads = maxReads
+
 // WaitingGlances is how many brief reads wait for a snapshot.
 func WaitingGlances(db *DB) int { return len(db.engine.(*sqliteEngine).readers.brief) }
 

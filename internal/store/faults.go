@@ -114,7 +114,7 @@ type Sizes struct {
 
 // Sizes counts. It reads one row for each user.
 func (db *DB) Sizes(ctx context.Context) (s Sizes, err error) {
-	err = db.lookup(ctx, "", func(tx *Tx) error {
+	err = db.survey(ctx, func(tx *Tx) error {
 		return tx.conn.query(`SELECT COUNT(*), COALESCE(SUM(version), 0), COALESCE(SUM(version - log_floor), 0) FROM users`+everyMailbox, func(r *row) error {
 			s = Sizes{Users: r.int(), Changes: r.int(), Log: r.int()}
 			return nil

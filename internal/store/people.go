@@ -43,7 +43,7 @@ func (tx *Tx) person(p Person) (user string, err error) {
 
 // People returns at most limit persons after the first skip, by user.
 func (db *DB) People(ctx context.Context, skip, limit int) (out []Person, err error) {
-	err = db.lookup(ctx, "", func(tx *Tx) error {
+	err = db.survey(ctx, func(tx *Tx) error {
 		out = out[:0]
 		return tx.conn.query(`SELECT issuer, subject, user_id FROM people`+everyMailbox+` ORDER BY user_id, person_hash LIMIT ?+0 OFFSET ?+0`,
 			func(r *row) error {

@@ -155,7 +155,7 @@ func (e *pgEngine) view(ctx context.Context, size readSize, fn func(session) err
 	return e.retry(ctx, func() error {
 		return e.with(ctx, func(s *pgSession) error {
 			s.reads = true
-			if size != lone {
+			if size == long || size == brief {
 				s.queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`)
 			}
 			return protect(s, fn)

@@ -52,7 +52,7 @@ func (e *sqliteEngine) view(ctx context.Context, size readSize, fn func(session)
 	switch {
 	case e.readers == nil:
 		return e.submit(ctx, e.jobs, fn)
-	case size == long:
+	case size == long || size == wide:
 		return e.judge(e.readers.alone(ctx, e.stop, fn))
 	}
 	return e.submit(ctx, e.readers.brief, fn)

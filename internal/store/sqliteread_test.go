@@ -102,7 +102,7 @@ func TestGlancesShareASnapshot(t *testing.T) {
 				return tx.UpdateTask(task, &renamed)
 			})
 		}
-		n := 8 * runtime.GOMAXPROCS(0) // so that each reader gets several at once
+		n := min(8*runtime.GOMAXPROCS(0), store.MaxReads) // so that each reader gets several at once
 		release := block(t, db, as)
 		rename("second")
 		var wg sync.WaitGroup
@@ -149,7 +149,7 @@ func TestGlancesFailAlone(t *testing.T) {
 				runtime.Gosched()
 			}
 		}
-		for range 2 * runtime.GOMAXPROCS(0) {
+		for range min(2*runtime.GOMAXPROCS(0), store.MaxReads/4) {
 			read(t.Context(), func(*store.Tx) error { panic("oh") }, func(err error) bool { return err != nil && strings.Contains(err.Error(), "oh") })
 			read(t.Context(), func(*store.Tx) error { return failed }, func(err error) bool { return errors.Is(err, failed) })
 			read(gone, func(*store.Tx) error { t.Error("the read of a client that has left"); return nil }, func(err error) bool { return errors.Is(err, context.Canceled) })
@@ -178,6 +178,70 @@ func TestCloseWithGlances(t *testing.T) {
 		}
 		if err := db.Glance(t.Context(), as.User, func(*store.Tx) error { return nil }); !errors.Is(err, store.ErrClosed) {
 			t.Errorf("a closed database answers %v", err)
+		}
+	})
+}
+
+// What reads all mailboxes, or may read many rows, keeps no brief read waiting.
+func TestLongReadsStayOutOfTheQueue(t *testing.T) {
+	t.Parallel()
+	onFile(t, func(t *testing.T, db *store.DB) {
+		as, _ := addUser(t, db, "adele")
+		release := block(t, db, as)
+		var wg sync.WaitGroup
+		for name, read := range map[string]func(context.Context) error{
+			"sizes":         func(ctx context.Context) error { return second(db.Sizes(ctx)) },
+			"users":         func(ctx context.Context) error { return second(db.Users(ctx, 0, 10)) },
+			"people":        func(ctx context.Context) error { return second(db.People(ctx, 0, 10)) },
+			"subscribed":    func(ctx context.Context) error { return second(db.SubscribedMailboxes(ctx)) },
+			"subscriptions": func(ctx context.Context) error { return second(db.SubscriptionsOf(ctx, "test", 10)) },
+		} {
+			var through atomic.Bool
+			before := store.WaitingGlances(db)
+			wg.Go(func() {
+				if err := read(t.Context()); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				through.Store(true)
+			})
+			for !through.Load() {
+				if store.WaitingGlances(db) > before {
+					t.Errorf("%s: waits among the brief reads", name)
+					break
+				}
+				runtime.Gosched()
+			}
+		}
+		release()
+		wg.Wait()
+	})
+}
+
+// A round of delta may look at the whole log: a brief read of it ends with what says
+// that there is something new.
+func TestRoundIsLong(t *testing.T) {
+	t.Parallel()
+	onFile(t, func(t *testing.T, db *store.DB) {
+		as, list := addUser(t, db, "adele")
+		var version int64
+		view(t, db, as, func(tx *store.Tx) (err error) { _, version, err = tx.Log(); return err })
+		for name, test := range map[string]struct {
+			after int64
+			limit int
+			runs  int
+		}{"nothing new": {version, 10, 1}, "a new one": {0, 10, 2}, "the first": {0, 0, 1}} {
+			runs, through := 0, 0
+			err := db.Glance(t.Context(), as.User, func(tx *store.Tx) error {
+				runs++
+				_, err := tx.Round(store.ListChange, list, test.after, test.limit)
+				if err == nil {
+					through++
+				}
+				return err
+			})
+			if err != nil || runs != test.runs || through != 1 {
+				t.Errorf("%s: %d runs, %d of them read all, %v", name, runs, through, err)
+			}
 		}
 	})
 }

@@ -133,6 +133,11 @@ func (db *DB) lookup(ctx context.Context, user string, fn func(*Tx) error) error
 	return db.view(ctx, user, lone, fn)
 }
 
+// survey is a View of one statement that reads many rows, or those of all mailboxes.
+func (db *DB) survey(ctx context.Context, fn func(*Tx) error) error {
+	return db.view(ctx, "", wide, fn)
+}
+
 func (db *DB) view(ctx context.Context, user string, size readSize, fn func(*Tx) error) error {
 	if db.meter != nil {
 		start := time.Now()
@@ -310,6 +315,9 @@ func (tx *Tx) Round(kind Kind, list string, after int64, limit int) (Round, erro
 	}
 	if limit > 0 && !tx.dialect().travels { // mostly the first says that there is nothing to ask for
 		if err := tx.conn.queryAll(statements[:1]); err != nil || r.Version == after {
+			return r, err
+		}
+		if err := tx.Long(); err != nil { // other lists may have most of the log
 			return r, err
 		}
 		statements = statements[1:]

@@ -260,7 +260,7 @@ func (db *DB) SubscriptionOwner(ctx context.Context, app, id string) (string, er
 func (db *DB) SubscriptionsOf(ctx context.Context, app string, limit int) ([]Subscription, error) {
 	type entry struct{ id, user string }
 	var entries []entry
-	err := db.lookup(ctx, "", func(tx *Tx) error {
+	err := db.survey(ctx, func(tx *Tx) error {
 		entries = entries[:0]
 		return tx.conn.query(`SELECT subscription_id, user_id FROM app_subscriptions WHERE app = ? ORDER BY subscription_id LIMIT ?+0`,
 			func(r *row) error { entries = append(entries, entry{r.text(), r.text()}); return nil }, text(app), integer(int64(limit)))
@@ -294,7 +294,7 @@ type Subscribed struct {
 // among them.
 func (db *DB) SubscribedMailboxes(ctx context.Context) (map[string]Subscribed, error) {
 	mailboxes := map[string]Subscribed{}
-	err := db.lookup(ctx, "", func(tx *Tx) error {
+	err := db.survey(ctx, func(tx *Tx) error {
 		clear(mailboxes)
 		return tx.conn.query(`SELECT u.user_id, u.version, count(*), sum(s.expires + s.lifecycle), max(s.subscription_id)
 			FROM subscriptions s JOIN users u ON u.user_id = s.user_id`+everyMailbox+` GROUP BY u.user_id, u.version`,

@@ -123,7 +123,7 @@ func (tx *Tx) userID(name string) (id string, err error) {
 // Users returns at most limit users after the first skip, by principal name.
 func (db *DB) Users(ctx context.Context, skip, limit int) ([]todo.User, error) {
 	users := []todo.User{}
-	err := db.lookup(ctx, "", func(tx *Tx) error {
+	err := db.survey(ctx, func(tx *Tx) error {
 		users = users[:0]
 		return tx.conn.query(`SELECT `+userColumns+` FROM users`+everyMailbox+` ORDER BY principal_name, user_id LIMIT ?+0 OFFSET ?+0`,
 			func(r *row) error { users = append(users, scanUser(r)); return nil }, integer(int64(limit)), integer(int64(skip)))

@@ -129,22 +129,26 @@ func (h *pgHints) take() string {
 	return b.String()
 }
 
-// notify sends hints, by the connection c or a new one, and returns the connection
-// if it is good. What could not be sent is lost.
+// notify sends hints, by the connection c or, where there is none or it was lost, by
+// a new one, and returns the connection if it is good. What cannot be sent even so
+// is lost.
 func (h *pgHints) notify(c *pgx.Conn, hints string) *pgx.Conn {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if c == nil {
-		var err error
-		if c, err = pgx.ConnectConfig(ctx, h.config); err != nil {
-			return nil
+	for range 2 {
+		if c == nil {
+			var err error
+			if c, err = pgx.ConnectConfig(ctx, h.config); err != nil {
+				return nil
+			}
 		}
-	}
-	if _, err := c.Exec(ctx, `SELECT pg_notify($1, $2)`, hintChannel, h.name+hints); err != nil {
+		if _, err := c.Exec(ctx, `SELECT pg_notify($1, $2)`, hintChannel, h.name+hints); err == nil {
+			return c
+		}
 		_ = c.Close(ctx)
-		return nil
+		c = nil
 	}
-	return c
+	return nil
 }
 
 // listen begins to hear the hints of others.

@@ -63,8 +63,7 @@ func TestHints(t *testing.T) {
 			await(t, w, as.User, store.Touched{Subscriptions: true})
 			sql(t, dsn, `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'duly hints'`)
 			awaitListeners(t, dsn, 1)
-			write() // by a connection that is gone
-			write()
+			write() // is told by a new connection
 			await(t, w, as.User, store.Touched{Log: true})
 		})
 	}

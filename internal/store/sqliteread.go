@@ -106,9 +106,8 @@ func (r *readers) serveBrief(workers int) {
 			j.done <- struct{}{} // as soon as its own is through
 		}
 		clear(batch)
-		if c != nil && c.rollback() != nil {
-			_ = c.close() // which ends the snapshot as well
-			c = nil
+		if c != nil {
+			c = endSnapshot(c)
 		}
 	}
 }
@@ -124,6 +123,16 @@ func (c *conn) onSnapshot(ctx context.Context, fn func(session) error) error {
 		}
 	}
 	return protect(c, fn)
+}
+
+// endSnapshot ends the snapshot of a connection, which would keep the log from being
+// taken into the file. The connection is nil where that failed.
+func endSnapshot(c *conn) *conn {
+	if c.rollback() == nil {
+		return c
+	}
+	_ = c.close() // which ends it as well
+	return nil
 }
 
 // take is a connection to read on, which is given back with rest.
@@ -143,11 +152,9 @@ func (r *readers) open() (*conn, error) {
 	return openConn(r.path, sqlite.OpenReadOnly, readerPragma)
 }
 
-// rest ends the snapshot of a connection, which would keep the log from being
-// taken into the file, and keeps the connection for the next.
+// rest keeps a connection for the next.
 func (r *readers) rest(c *conn) {
-	if c.rollback() != nil {
-		_ = c.close() // which ends it as well
+	if c = endSnapshot(c); c == nil {
 		return
 	}
 	r.mu.Lock()

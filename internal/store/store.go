@@ -179,8 +179,8 @@ type Tx struct {
 	brief bool // others wait for it: see Long
 
 	places  places   // of the task that was read last
-	inList  string   // the list that holds it
-	plain   string   // its id, if it has no extensions
+	inList  string   // the list that was read last, or that holds that task: it is there
+	plain   string   // the id of that task, if it has no extensions
 	touched Touched  // what watches are told once it is committed
 	revised []string // whose standing has changed
 }
